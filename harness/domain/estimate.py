@@ -1,0 +1,114 @@
+"""Estimates: a value, how well it is known, and where it comes from (GUM)."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+from harness.domain.origin import EvidenceClass, Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurand:
+    """The quantity to be measured, and its unit inside (`harness.units`).
+
+    The full list, with definitions, is `MEASURANDS`.
+    """
+
+    name: str
+    unit: str
+
+
+def _all(*measurands: Measurand) -> dict[str, Measurand]:
+    return {measurand.name: measurand for measurand in measurands}
+
+
+MEASURANDS: dict[str, Measurand] = _all(
+    Measurand(name="latency_mean", unit="s"),
+    Measurand(name="latency_p50", unit="s"),
+    Measurand(name="latency_p90", unit="s"),
+    Measurand(name="latency_p99", unit="s"),
+    Measurand(name="latency_p999", unit="s"),
+    # p99 - p50, and the tails as a share of the frame or of the median
+    Measurand(name="jitter", unit="s"),
+    Measurand(name="jitter_frame_ratio", unit="ratio"),
+    Measurand(name="jitter_median_ratio", unit="ratio"),
+    Measurand(name="deadline_miss_ratio", unit="ratio"),
+    Measurand(name="throughput", unit="Hz"),
+    Measurand(name="server_rate", unit="Hz"),
+    Measurand(name="cold_start_p90", unit="s"),
+    Measurand(name="sustained_ratio", unit="ratio"),
+    Measurand(name="rss_growth", unit="ratio"),
+    Measurand(name="repeat_cv", unit="ratio"),
+    # memory
+    Measurand(name="peak_rss", unit="B"),
+    Measurand(name="model_memory", unit="B"),
+    Measurand(name="retained_memory", unit="B"),
+    Measurand(name="model_file_size", unit="B"),
+    Measurand(name="weights_and_arena", unit="B"),
+    Measurand(name="memory_share", unit="ratio"),
+    # power and energy
+    Measurand(name="energy_per_inference_net", unit="J"),
+    Measurand(name="energy_per_inference_gross", unit="J"),
+    Measurand(name="average_power", unit="W"),
+    Measurand(name="idle_power", unit="W"),
+    Measurand(name="always_on_power", unit="W"),
+    Measurand(name="battery_life", unit="s"),
+    Measurand(name="battery_drain", unit="ratio/h"),
+    # accuracy
+    Measurand(name="accuracy_retention", unit="ratio"),
+)
+"""Every measurand that statistics may estimate, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value with its uncertainty. An estimate that exists is finite.
+
+    `expanded_uncertainty` U = k·u covers about 95 %. `lower_bound` and
+    `upper_bound` are one-sided 95 % bounds (distribution-free for percentiles);
+    None where there are too few data for the bound to exist.
+    """
+
+    measurand: Measurand
+    workload: str
+    scenario: str
+    origin: Origin
+    value: float
+    standard_uncertainty: float
+    coverage_factor: float = 2.0
+    lower_bound: float | None = None
+    upper_bound: float | None = None
+    runs: int = 1
+    """Independent runs that stand behind the value."""
+    queries: int = 0
+    method: str = ""
+    evidence_class: EvidenceClass | None = None
+
+    def __post_init__(self) -> None:
+        numbers = (self.value, self.standard_uncertainty, self.coverage_factor)
+        if not all(isfinite(number) for number in numbers):
+            raise ValueError(f"an estimate of {self.measurand.name} must be finite")
+        if self.standard_uncertainty < 0 or self.coverage_factor <= 0:
+            raise ValueError("an uncertainty is never negative")
+
+    @property
+    def expanded_uncertainty(self) -> float:
+        """U = k·u, in the unit of the measurand."""
+        return self.coverage_factor * self.standard_uncertainty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """A figure that is not given, and why: said instead of a number.
+
+    `needed_queries` is how many queries in one window would settle it, where that
+    is the reason.
+    """
+
+    measurand: Measurand
+    workload: str
+    scenario: str
+    origin: Origin
+    reason: str
+    """``too-few-queries``, ``no-power-readings``, ``not-readable``, ``trial-failed``"""
+    needed_queries: int | None = None
+    observed_queries: int = 0

@@ -1,0 +1,132 @@
+"""Plans: which trials are executed, in which order, with which seeds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.domain.profile import DeviceProfile
+from harness.domain.scenario import Scenario
+from harness.domain.workload import ModelArtifact, Suite, require_id
+
+
+class Arm(StrEnum):
+    """On whose behalf a trial is executed."""
+
+    DEVICE = "device"
+    """The device under test, real or emulated: this is what is graded."""
+    HOST = "host"
+    """This machine, for outputs, memory and a latency for reference: never graded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minimum:
+    """When a window is long enough: both queries *and* duration must be met."""
+
+    queries: int
+    duration_ns: int
+
+    def __post_init__(self) -> None:
+        if self.queries < 1 or self.duration_ns < 0:
+            raise ValueError("a window needs a query and no negative duration")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """Three independent seeds, so that one thing can be varied at a time."""
+
+    arrival: int
+    sample: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """How much is measured (method, section 1)."""
+
+    name: str
+    minimum: Minimum
+    runs: int
+    energy_window_ns: int
+    cool_down_ns: int = 0
+    is_evidential: bool = False
+    """Whether such a run can support an application."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSettings:
+    """How the runtime is set up. Fixed and recorded, never left to a default."""
+
+    runtime: str = "onnxruntime"
+    provider: str = "CPUExecutionProvider"
+    intra_op_threads: int = 1
+    inter_op_threads: int = 1
+    optimisation: str = "all"
+    """Graph optimisation level: ``off``, ``basic``, ``extended``, ``all``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One run of one workload in one scenario: a start of the workload on a target."""
+
+    id: str
+    arm: Arm
+    target: str
+    """Address of the target, ``driver@link``."""
+    workload: str
+    model: str
+    """Name of a `ModelArtifact` of the plan."""
+    scenario: Scenario
+    run: int
+    """Number of this run among the repeats of the same thing, from 1."""
+    warm_up: Minimum
+    minimum: Minimum
+    baseline_ns: int
+    """Length of each idle baseline, before and after."""
+    seeds: Seeds
+    settings: RuntimeSettings
+
+    def __post_init__(self) -> None:
+        require_id("trial", self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ordered trials with everything that decides their outcome and their judgement.
+
+    Written to `plan.json`; its id is the sha256 of those bytes.
+    """
+
+    profile: DeviceProfile
+    profile_sha256: str
+    suite: Suite
+    suite_sha256: str
+    tier_set: str
+    tier_set_sha256: str
+    guard_ratio: float
+    """r of the decision rule w = r·U, agreed before measuring (ILAC-G8)."""
+    preset: Preset
+    models: tuple[ModelArtifact, ...]
+    trials: tuple[Trial, ...]
+
+    def __post_init__(self) -> None:
+        ids = [trial.id for trial in self.trials]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two trials have the same id")
+        names = {model.name for model in self.models}
+        for trial in self.trials:
+            if trial.model not in names:
+                raise ValueError(f"trial {trial.id} names no model of the plan")
+
+    def model(self, name: str) -> ModelArtifact:
+        """Give the model of that name. Raises KeyError where there is none."""
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise KeyError(name)
+
+    @property
+    def is_emulated(self) -> bool:
+        """Say whether the device under test is a model of a device."""
+        return any(
+            trial.arm is Arm.DEVICE and trial.target.startswith("emulated@")
+            for trial in self.trials
+        )

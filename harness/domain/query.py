@@ -1,0 +1,195 @@
+"""Queries and everything else that a trial reports while it is executed."""
+
+from array import array
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from harness.domain.reading import ReadingBlock
+
+
+class Phase(StrEnum):
+    """The parts of a trial, in order (method, section 1)."""
+
+    BASELINE_BEFORE = "baseline_before"
+    LOAD = "load"
+    WARM_UP = "warm_up"
+    MEASURED = "measured"
+    BASELINE_AFTER = "baseline_after"
+
+
+class Outcome(StrEnum):
+    """How a trial ended."""
+
+    DONE = "done"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out_of_memory"
+    HUNG = "hung"
+    INTERRUPTED = "interrupted"
+    REFUSED = "refused"
+    """The model or the plan was refused before anything was executed."""
+    FAILED = "failed"
+    """The runtime reported an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted:
+    """The target took the trial; all times of the trial are of this clock."""
+
+    trial: str
+    clock: str
+    kind: Literal["TrialStarted"] = "TrialStarted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseEntered:
+    """A phase of the trial began."""
+
+    trial: str
+    phase: Phase
+    at_ns: int
+    kind: Literal["PhaseEntered"] = "PhaseEntered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLoaded:
+    """The model is ready; digest as read on the device, and what the runtime did.
+
+    `quantised_nodes` of `quantisable_nodes` (convolutions, matrix products) run as
+    fused integer kernels after the runtime's own optimisation; None: not read.
+    `placement` counts nodes per execution provider.
+    """
+
+    trial: str
+    sha256: str
+    load_ns: int
+    quantised_nodes: int | None = None
+    quantisable_nodes: int | None = None
+    placement: dict[str, int] = field(default_factory=dict)
+    kind: Literal["ModelLoaded"] = "ModelLoaded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverheadMeasured:
+    """The harness's own cost: an identity model of the same input shape.
+
+    `latency_*` is what the loop records for a query that does nothing; `gap_p50_ns`
+    is the time from one completion to the next issue. None where virtual.
+    """
+
+    trial: str
+    queries: int
+    latency_p50_ns: int
+    latency_p90_ns: int
+    gap_p50_ns: int
+    kind: Literal["OverheadMeasured"] = "OverheadMeasured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryBlock:
+    """Completed queries in order of issue; array('q') each, in ns of the trial's clock.
+
+    Latency is completed - scheduled. Back-to-back scenarios are scheduled when they
+    are issued. `segment` counts the probes of a search (Server) from 0, each at
+    `rate_hz`. In ColdStart a query is scheduled at the start of its process.
+    """
+
+    trial: str
+    phase: Phase
+    samples_per_query: int
+    scheduled_ns: "array[int]"
+    issued_ns: "array[int]"
+    completed_ns: "array[int]"
+    segment: int = 0
+    rate_hz: float | None = None
+    kind: Literal["QueryBlock"] = "QueryBlock"
+
+    def __post_init__(self) -> None:
+        if not (
+            len(self.scheduled_ns) == len(self.issued_ns) == len(self.completed_ns)
+        ):
+            raise ValueError("a query needs three times")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingsTaken:
+    """Readings of one channel during the trial."""
+
+    trial: str
+    block: ReadingBlock
+    kind: Literal["ReadingsTaken"] = "ReadingsTaken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryMeasured:
+    """Memory of the process beside the model, in bytes; None: not readable here.
+
+    `peak_bytes` is the kernel's high-water mark since before the load, over the
+    whole trial; `baseline_bytes` the resident set before the model was loaded;
+    `retained_bytes` after it was let go. `arena_bytes` (activations) and
+    `weights_bytes` are for microcontrollers. `method` names the source
+    (``VmHWM``, ``ru_maxrss``, ``psutil``, ``model``).
+    """
+
+    trial: str
+    method: str
+    baseline_bytes: int | None = None
+    loaded_bytes: int | None = None
+    peak_bytes: int | None = None
+    retained_bytes: int | None = None
+    pss_bytes: int | None = None
+    weights_bytes: int | None = None
+    arena_bytes: int | None = None
+    kind: Literal["MemoryMeasured"] = "MemoryMeasured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputsChecked:
+    """What came out of the model: sampled timed queries against untimed ones.
+
+    `compared` samples were computed again outside the timed window;
+    `differing` of them did not agree; `non_finite` hold NaN or infinity.
+    """
+
+    trial: str
+    compared: int
+    differing: int
+    non_finite: int
+    sha256: str
+    """Digest of the first sample's outputs, tensor bytes in order."""
+    kind: Literal["OutputsChecked"] = "OutputsChecked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A fact that belongs in the record and has no noun of its own."""
+
+    trial: str
+    key: str
+    value: str
+    kind: Literal["Noted"] = "Noted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnded:
+    """Always the last event of a trial, also after a failure."""
+
+    trial: str
+    outcome: Outcome
+    queries: int
+    reason: str = ""
+    kind: Literal["TrialEnded"] = "TrialEnded"
+
+
+TrialEvent = (
+    TrialStarted
+    | PhaseEntered
+    | ModelLoaded
+    | OverheadMeasured
+    | QueryBlock
+    | ReadingsTaken
+    | MemoryMeasured
+    | OutputsChecked
+    | Noted
+    | TrialEnded
+)

@@ -1,0 +1,33 @@
+"""What exactly was tested, and under which conditions."""
+
+from dataclasses import dataclass, field
+
+from harness.domain.origin import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SutDescription:
+    """The system under test: device, operating system, runtime and settings.
+
+    `facts` are what the target says of itself, as strings, key by key: ``os``,
+    ``kernel``, ``cpu``, ``cores``, ``memory_bytes``, ``python``, ``runtime``,
+    ``runtime_version``, ``provider`` … Unknown things are left out, never guessed.
+    """
+
+    address: str
+    name: str
+    origin: Origin
+    clock: str
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionsReached:
+    """What the conditions really were. None: could not be read on this target."""
+
+    ambient_degc: float | None = None
+    device_degc: float | None = None
+    governor: str | None = None
+    frequency_hz: float | None = None
+    load_average: float | None = None
+    is_on_battery: bool | None = None

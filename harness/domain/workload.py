@@ -1,0 +1,120 @@
+"""What is run: models, their inputs, workloads and suites."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.domain.scenario import Scenario
+
+_ID = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+
+
+def require_id(name: str, value: str) -> None:
+    """Raise ValueError unless `value` can be an id: lower case, digits, ``_ . -``."""
+    if not _ID.match(value):
+        raise ValueError(f"{name} {value!r} is not lower-case letters, digits, _ . -")
+
+
+class Fill(StrEnum):
+    """What an input is filled with; every fill is drawn from the sample seed."""
+
+    UNIFORM = "uniform"
+    """Reals or integers, evenly between `low` and `high`."""
+    NORMAL = "normal"
+    """Reals, mean 0, standard deviation 1, cut to [low, high] where given."""
+    ZEROS = "zeros"
+    ONES = "ones"
+    FILE = "file"
+    """Taken from a file that the user gave, sample by sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """One input of a model with every dimension bound.
+
+    `dtype` is numpy's name ("float32", "int8" …). The axis that holds samples is
+    axis 0 where `has_batch_axis`; a query of n samples then has n there.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    fill: Fill = Fill.UNIFORM
+    low: float = 0.0
+    high: float = 1.0
+    has_batch_axis: bool = False
+
+    def __post_init__(self) -> None:
+        if any(size < 0 for size in self.shape):
+            raise ValueError(f"input {self.name!r} has a negative dimension")
+        if self.low > self.high:
+            raise ValueError(f"input {self.name!r}: low is above high")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelArtifact:
+    """One model file, as the plan names it. The path is not part of it.
+
+    `is_trained` is False for seeded weights, which measure speed, memory and
+    energy and say nothing about accuracy. `macs` counts multiply-accumulates of
+    one sample, None where they are not known.
+    """
+
+    name: str
+    sha256: str
+    size_bytes: int
+    inputs: tuple[InputSpec, ...]
+    task: str = ""
+    quantisation: str = "unknown"
+    opset: int = 0
+    macs: int | None = None
+    parameters: int | None = None
+    licence: str = ""
+    is_trained: bool = True
+
+    def __post_init__(self) -> None:
+        if not _SHA256.match(self.sha256):
+            raise ValueError(f"{self.sha256!r} is not a sha256 in lower-case hex")
+        if self.size_bytes <= 0:
+            raise ValueError("a model file has at least one byte")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A model and the scenarios in which it is measured.
+
+    `id` is the word that tier sets use (``kws``, ``vww``, ``det`` …).
+    """
+
+    id: str
+    model: str
+    title_zh: str
+    title_en: str
+    scenarios: tuple[Scenario, ...]
+    reference: dict[str, str] = field(default_factory=dict)
+    """Published reference values: what → value with source, for the report."""
+
+    def __post_init__(self) -> None:
+        require_id("workload", self.id)
+        if not self.scenarios:
+            raise ValueError(f"workload {self.id!r} has no scenario")
+        kinds = [scenario.kind for scenario in self.scenarios]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"workload {self.id!r} names a scenario twice")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """The workloads that a class of device is measured with."""
+
+    name: str
+    workloads: tuple[Workload, ...]
+
+    def __post_init__(self) -> None:
+        require_id("suite", self.name)
+        ids = [workload.id for workload in self.workloads]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"suite {self.name!r} names a workload twice")
+        if not ids:
+            raise ValueError(f"suite {self.name!r} is empty")

@@ -1,0 +1,1 @@
+"""Where a model can be run: this machine, an emulated device; later boards."""
