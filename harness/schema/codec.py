@@ -7,8 +7,8 @@ keys that a newer version wrote are ignored, since evidence is never written aga
 
 import json
 from collections.abc import Hashable
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -18,9 +18,14 @@ from harness.errors import SchemaError
 T = TypeVar("T")
 
 
-@lru_cache
-def _adapter(form: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(form)
+def _adapter(form: object) -> TypeAdapter[Any]:
+    # mypy does not take a class for hashable; every form is a class or a union.
+    return _made(cast("Hashable", form))
+
+
+@cache
+def _made(form: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast("Any", form))
 
 
 def to_plain(noun: object, form: Any = None) -> Any:  # noqa: ANN401 - JSON values
