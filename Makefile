@@ -1,0 +1,54 @@
+# Every target is one line that calls the command or a tool. The environment makes
+# itself: `make bench DEVICE=wearable` and `make test` are the whole set-up.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DEVICE ?= wearable
+PRESET ?= quick
+OPTIONS = $(if $(TARGET),--target '$(TARGET)') $(if $(MODEL),--model '$(MODEL)') $(if $(GATE),--gate $(GATE)) $(ARGS)
+
+.PHONY: bench test check perf doctor format lock clean help
+.DEFAULT_GOAL := help
+
+bench: $(VENV)/.installed ## run the benchmark: DEVICE= PRESET= TARGET= MODEL= GATE= ARGS=
+	@$(BIN)/duanping run --device '$(DEVICE)' --preset '$(PRESET)' $(OPTIONS)
+
+doctor: $(VENV)/.installed ## look at this machine and say what would disturb a measurement
+	@$(BIN)/duanping doctor
+
+test: $(VENV)/.installed-dev ## run all tests
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(VENV)/.installed-dev ## linters, types, layering, spelling: what CI checks
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/codespell
+
+perf: $(VENV)/.installed-dev ## speed of the harness itself, as ratios in one run
+	@$(BIN)/pytest tests/perf --benchmark-only -p no:randomly $(ARGS)
+
+format: $(VENV)/.installed-dev ## put the code into its form
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+lock: $(VENV)/.installed-dev ## write the versions installed now to constraints.txt
+	@$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean: ## remove the environment and everything that was built
+	@rm -rf $(VENV) models/built dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 …' >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
+	@echo 'Installing into $(VENV) (once; a minute or two) …' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo 'Installing the tools for tests and checks (once) …' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

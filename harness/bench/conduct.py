@@ -1,0 +1,190 @@
+"""Execute a plan: trial after trial, every event into the record as it comes."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from harness import plugins
+from harness.clock import Clock
+from harness.domain.origin import Origin
+from harness.domain.plan import Arm, Plan, Trial
+from harness.domain.profile import DeviceProfile
+from harness.domain.query import Outcome, TrialEnded
+from harness.domain.sut import SutDescription
+from harness.errors import AgentDied
+from harness.planning import expected_seconds
+from harness.plugins import Address
+from harness.record.bundle import RecordWriter
+from harness.targets.base import Deployment, Target
+from harness.units import NS_PER_S
+
+
+class Step(StrEnum):
+    """What a progress report is about."""
+
+    BEGINS = "begins"
+    GOES_ON = "goes on"
+    ENDS = "ends"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a run stands."""
+
+    step: Step
+    trial: Trial
+    done: int
+    """Trials that have ended, also in an earlier start of the same run."""
+    total: int
+    seconds_left: float
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a run needs beside its plan."""
+
+    plan: Plan
+    paths: Mapping[str, Path]
+    """Model name → file on this host."""
+    samples: Mapping[str, Path]
+    """Model name → input samples that the user gave."""
+    clock: Clock
+    report: Callable[[Progress], None]
+
+
+def conduct(bench: Bench, writer: RecordWriter) -> None:
+    """Execute every trial of the plan that the record does not hold yet.
+
+    A trial that fails is recorded with its reason and the run goes on: one model's
+    crash costs no other model's figures. Raises EquipmentError where a target
+    cannot be opened at all; what was recorded before stays.
+    """
+    pace = _Pace(bench.plan, writer.finished_trials, bench.clock)
+    with ExitStack() as stack:
+        stand = _Stand(bench, writer, stack)
+        for trial in bench.plan.trials:
+            if trial.id in writer.finished_trials:
+                continue
+            bench.report(pace.begins(trial))
+            ended = _execute(trial, stand, bench, writer, pace)
+            bench.report(pace.ends(trial, ended))
+            _cool_down(trial, bench)
+
+
+def _execute(
+    trial: Trial, stand: "_Stand", bench: Bench, writer: RecordWriter, pace: "_Pace"
+) -> TrialEnded:
+    target = stand.target(trial)
+    deployment = stand.deployment(trial)
+    with target.prepare(bench.plan.profile.conditions) as reached:
+        writer.begin(trial, reached)
+        ended: TrialEnded | None = None
+        for event in target.execute(trial, deployment):
+            writer.add(event)
+            if isinstance(event, TrialEnded):
+                ended = event
+            bench.report(pace.goes_on(trial))
+    if ended is None:
+        raise AgentDied(
+            f"Trial {trial.id} ended without its last word",
+            where=trial.target,
+            remedy="Run again; if it comes back, report it with the bundle.",
+        )
+    return ended
+
+
+def _cool_down(trial: Trial, bench: Bench) -> None:
+    pause_ns = bench.plan.preset.cool_down_ns
+    is_virtual = trial.target.startswith("emulated@")
+    if pause_ns and trial.arm is Arm.DEVICE and not is_virtual:
+        bench.clock.wait_until(bench.clock.now_ns() + pause_ns)
+
+
+class _Stand:
+    """Targets and deployments, opened when first needed and closed together."""
+
+    def __init__(self, bench: Bench, writer: RecordWriter, stack: ExitStack) -> None:
+        self._bench = bench
+        self._writer = writer
+        self._stack = stack
+        self._targets: dict[tuple[str, Arm], Target] = {}
+        self._deployments: dict[tuple[str, Arm, str], Deployment] = {}
+
+    def target(self, trial: Trial) -> Target:
+        key = (trial.target, trial.arm)
+        if key not in self._targets:
+            target = self._open(Address.parse(trial.target), self._bench.plan.profile)
+            self._targets[key] = target
+            self._writer.describe(_as_arm(target.identify(), trial.arm))
+        return self._targets[key]
+
+    def deployment(self, trial: Trial) -> Deployment:
+        key = (trial.target, trial.arm, trial.model)
+        if key not in self._deployments:
+            context = self.target(trial).deploy(
+                self._bench.plan.model(trial.model),
+                self._bench.paths[trial.model],
+                self._bench.samples.get(trial.model),
+            )
+            self._deployments[key] = self._stack.enter_context(context)
+        return self._deployments[key]
+
+    def _open(self, address: Address, profile: DeviceProfile) -> Target:
+        opener = plugins.find(plugins.TARGETS, address.driver)
+        target: Target = self._stack.enter_context(opener(address, profile))
+        return target
+
+
+def _as_arm(sut: SutDescription, arm: Arm) -> SutDescription:
+    """Mark what the host measures in the device's stead as the host's."""
+    return replace(sut, origin=Origin.HOST) if arm is Arm.HOST else sut
+
+
+class _Pace:
+    """Time left, from expected durations corrected by how long trials really took."""
+
+    def __init__(self, plan: Plan, finished: frozenset[str], clock: Clock) -> None:
+        self._clock = clock
+        self._total = len(plan.trials)
+        self._done = len(finished)
+        self._expected = {
+            trial.id: expected_seconds(trial)
+            for trial in plan.trials
+            if trial.id not in finished
+        }
+        self._begun_ns = clock.now_ns()
+        self._spent = 0.0
+        self._foreseen = 0.0
+
+    def begins(self, trial: Trial) -> Progress:
+        self._begun_ns = self._clock.now_ns()
+        return self._progress(Step.BEGINS, trial)
+
+    def goes_on(self, trial: Trial) -> Progress:
+        return self._progress(Step.GOES_ON, trial)
+
+    def ends(self, trial: Trial, ended: TrialEnded) -> Progress:
+        self._spent += self._elapsed()
+        self._foreseen += self._expected.pop(trial.id, 0.0)
+        self._done += 1
+        self._begun_ns = self._clock.now_ns()
+        progress = self._progress(Step.ENDS, trial)
+        return replace(progress, outcome=ended.outcome, reason=ended.reason)
+
+    def _elapsed(self) -> float:
+        return (self._clock.now_ns() - self._begun_ns) / NS_PER_S
+
+    def _progress(self, step: Step, trial: Trial) -> Progress:
+        ratio = self._spent / self._foreseen if self._foreseen > 0 else 1.0
+        left = sum(self._expected.values()) * ratio - self._elapsed()
+        return Progress(
+            step=step,
+            trial=trial,
+            done=self._done,
+            total=self._total,
+            seconds_left=max(0.0, left),
+        )
