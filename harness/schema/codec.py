@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 def _adapter(form: object) -> TypeAdapter[Any]:
-    # mypy does not take a class for hashable; every form is a class or a union.
-    return _made(cast("Hashable", form))
+    # mypy takes no class for hashable, but an object; every form is a class or a union.
+    return _made(form)
 
 
 @cache

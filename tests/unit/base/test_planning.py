@@ -1,0 +1,142 @@
+"""Planning: same parts, same plan; runs interleaved; the host never graded."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.domain.plan import Arm
+from harness.domain.scenario import ColdStart, Periodic, SingleStream, Sustained
+from harness.domain.workload import Suite, Workload
+from harness.errors import UnknownName
+from harness.planning import (
+    Ingredients,
+    expected_seconds,
+    make_plan,
+    preset_named,
+)
+from harness.schema.codec import dump_bytes
+from harness.testing.builders import SHA, a_model, a_profile
+from harness.units import NS_PER_S
+
+
+def ingredients(preset: str = "quick") -> Ingredients:
+    frame = NS_PER_S // 10
+    workloads = tuple(
+        Workload(
+            id=name,
+            model="dscnn-kws",
+            title_zh="关键词识别",
+            title_en="Keyword spotting",
+            scenarios=(
+                SingleStream(),
+                Periodic(period_ns=frame, deadline_ns=frame),
+                ColdStart(),
+                Sustained(),
+            ),
+        )
+        for name in ("kws", "vww")
+    )
+    models = {workload.id: a_model() for workload in workloads}
+    return Ingredients(
+        profile=a_profile(),
+        profile_sha256=SHA,
+        suite=Suite(name="wearable", workloads=workloads),
+        suite_sha256=SHA,
+        tier_set="2026.1",
+        tier_set_sha256=SHA,
+        preset=preset_named(preset),
+        target="emulated@",
+        device_models=models,
+        host_models=models,
+    )
+
+
+def test_the_same_parts_give_the_same_plan() -> None:
+    assert dump_bytes(make_plan(ingredients())) == dump_bytes(make_plan(ingredients()))
+
+
+def test_another_seed_gives_another_plan() -> None:
+    other = replace(ingredients(), seed=1)
+
+    assert make_plan(other) != make_plan(ingredients())
+
+
+def test_each_run_holds_every_measurement_once_before_the_next_run_begins() -> None:
+    plan = make_plan(ingredients())
+
+    device = [trial for trial in plan.trials if trial.arm is Arm.DEVICE]
+    first = [(t.workload, t.scenario.kind) for t in device if t.run == 1]
+
+    assert [trial.run for trial in device] == sorted(trial.run for trial in device)
+    assert len(first) == len(set(first)) == 8
+
+
+def test_the_order_differs_from_run_to_run() -> None:
+    plan = make_plan(ingredients("standard"))
+
+    orders = {
+        tuple(
+            (t.workload, t.scenario.kind)
+            for t in plan.trials
+            if t.run == run and t.arm is Arm.DEVICE
+        )
+        for run in range(1, 6)
+    }
+
+    assert len(orders) > 1
+
+
+def test_the_host_executes_each_workload_once_on_this_machine() -> None:
+    plan = make_plan(ingredients())
+
+    host = [trial for trial in plan.trials if trial.arm is Arm.HOST]
+
+    assert [trial.workload for trial in host] == ["kws", "vww"]
+    assert {trial.target for trial in host} == {"local@"}
+
+
+def test_without_host_models_there_is_no_host_arm() -> None:
+    plan = make_plan(replace(ingredients(), host_models={}, target="local@"))
+
+    assert {trial.arm for trial in plan.trials} == {Arm.DEVICE}
+    assert not plan.is_emulated
+
+
+def test_a_sustained_run_is_repeated_only_by_the_long_presets() -> None:
+    def sustained(preset: str) -> int:
+        trials = make_plan(ingredients(preset)).trials
+        return sum(isinstance(t.scenario, Sustained) for t in trials)
+
+    assert (sustained("quick"), sustained("standard")) == (2, 10)
+
+
+def test_minima_of_queries_and_of_seconds_come_from_the_preset() -> None:
+    plan = make_plan(ingredients("official"))
+
+    windows = {
+        (t.minimum.queries, t.minimum.duration_ns)
+        for t in plan.trials
+        if t.arm is Arm.DEVICE and isinstance(t.scenario, SingleStream)
+    }
+
+    assert windows == {(1024, 60 * NS_PER_S)}
+
+
+def test_all_arms_and_runs_of_a_workload_see_the_same_samples() -> None:
+    plan = make_plan(ingredients())
+
+    seeds = {t.seeds.sample for t in plan.trials if t.workload == "kws"}
+
+    assert len(seeds) == 1
+
+
+def test_a_sustained_run_is_expected_to_last_as_long_as_it_is() -> None:
+    plan = make_plan(replace(ingredients(), target="local@", host_models={}))
+    trial = next(t for t in plan.trials if isinstance(t.scenario, Sustained))
+
+    assert 600 < expected_seconds(trial) < 620
+
+
+def test_an_unknown_preset_is_named_with_the_near_ones() -> None:
+    with pytest.raises(UnknownName, match="'quick'"):
+        preset_named("quik")
