@@ -1,0 +1,1 @@
+"""Bytes and lines to and from devices and child processes; no protocol."""

@@ -1,0 +1,1 @@
+"""What measures: instruments and counters, each as channels of readings."""
