@@ -1,0 +1,67 @@
+"""What is said of a reference model besides its layers, and how it is drawn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx
+from graph import Graph, Tensor
+
+Draw = Callable[..., dict[str, Tensor]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One input: the shape of one sample, and the values that fill it.
+
+    Values lie evenly between `low` and `high`; integers reach both ends.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    low: float = -1.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """One reference model.
+
+    `draw` is called with the graph and one tensor an input, and gives the tensor
+    of each output. `float_operators` stay in float32 when the rest is quantised.
+    `remark_*` is what a reader of a result must know about this model.
+    """
+
+    name: str
+    task: str
+    draw: Draw
+    inputs: tuple[Input, ...]
+    seed: int
+    source: str
+    remark_zh: str = ""
+    remark_en: str = ""
+    float_operators: tuple[str, ...] = ()
+    calibration_samples: int = 16
+
+    @property
+    def script(self) -> str:
+        """Name the file that draws this model."""
+        return f"{self.draw.__module__}.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A drawn model in float32. `macs` are those of one sample."""
+
+    model: onnx.ModelProto
+    macs: int
+    parameters: int
+
+
+def assemble(spec: Spec) -> Drawing:
+    """Draw a model from its seed."""
+    graph = Graph(spec.name, seed=spec.seed)
+    inputs = [graph.input(one.name, one.shape, one.dtype) for one in spec.inputs]
+    for name, tensor in spec.draw(graph, *inputs).items():
+        graph.output(name, tensor)
+    return Drawing(model=graph.finish(), macs=graph.macs, parameters=graph.parameters)
