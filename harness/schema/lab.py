@@ -1,0 +1,208 @@
+"""lab.toml: what is plugged in on this desk, and for whom it is tested.
+
+The format ``duanping/lab/1``. Nothing in it is needed; what is not given is "not
+given" in the report. The tables `lab`, `customer`, `item`, `dates`, `sampling`,
+`authorised` and the lists at the top feed the fields that ISO/IEC 17025:2017, 7.8
+asks for. A device profile is shared between desks; this file stays on its own.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.domain.record import LabInfo
+from harness.errors import SchemaError, UsageError
+from harness.plugins import Address
+from harness.schema.reading import Written, read_toml, validate
+from harness.units import parse_quantity
+
+FORMAT = "duanping/lab/1"
+FILE_NAME = "lab.toml"
+
+_COLDEST_DEGC, _HOTTEST_DEGC = -90.0, 200.0
+"""Beyond what any climatic chamber reaches: a slip of the pen."""
+
+
+class WrittenLaboratory(Written):
+    """The laboratory. An accredited one gives the number of its accreditation."""
+
+    name: str = ""
+    address: str = ""
+    location: str = ""
+    accredited: bool = False
+    accreditation: str = ""
+
+
+class WrittenCustomer(Written):
+    """Who asked for the test."""
+
+    name: str = ""
+    contact: str = ""
+    address: str = ""
+
+
+class WrittenItem(Written):
+    """What is tested, and in what condition it came."""
+
+    brand: str = ""
+    model: str = ""
+    sn: str = ""
+    fw: str = ""
+    hw: str = ""
+    battery: str = ""
+    photos: str = ""
+    condition: str = ""
+
+
+class WrittenDates(Written):
+    """Days of receipt, sampling, performance and issue."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+    received: str = ""
+    sampled: str = ""
+    from_: str = Field(default="", alias="from")
+    to: str = ""
+    issued: str = ""
+
+
+class WrittenSampling(Written):
+    """How the specimens were chosen, and how many there are."""
+
+    plan: str = ""
+    units: int | str = ""
+
+
+class WrittenAuthorised(Written):
+    """Who authorises the report."""
+
+    by: str = ""
+    role: str = ""
+
+
+class WrittenConditions(Written):
+    """The surroundings, as a thermometer on this desk says."""
+
+    ambient: str | None = None
+
+
+class WrittenDevice(Written):
+    """A target or a meter: where it is, as driver@link."""
+
+    address: str
+
+
+class WrittenLab(Written):
+    """A lab file."""
+
+    format: Literal["duanping/lab/1"]
+    lab: WrittenLaboratory = WrittenLaboratory()
+    customer: WrittenCustomer = WrittenCustomer()
+    item: WrittenItem = WrittenItem()
+    dates: WrittenDates = WrittenDates()
+    sampling: WrittenSampling = WrittenSampling()
+    authorised: WrittenAuthorised = WrittenAuthorised()
+    deviations: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
+    equipment: tuple[str, ...] = ()
+    opinions: tuple[str, ...] = ()
+    amends: str = ""
+    amendment_reason: str = ""
+    conditions: WrittenConditions = WrittenConditions()
+    targets: dict[str, WrittenDevice] = Field(default_factory=dict)
+    meters: dict[str, WrittenDevice] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """What this desk has. `targets` and `meters` are addresses by name."""
+
+    info: LabInfo = field(default_factory=LabInfo)
+    ambient_degc: float | None = None
+    targets: dict[str, str] = field(default_factory=dict)
+    meters: dict[str, str] = field(default_factory=dict)
+
+    def target_for(self, profile: str) -> str | None:
+        """Give the address of the target that is named like the profile, if any."""
+        return self.targets.get(profile)
+
+
+def find_lab(start: Path) -> Path | None:
+    """Give the lab file that stands in a folder, if one does."""
+    candidate = start / FILE_NAME
+    return candidate if candidate.is_file() else None
+
+
+def load_lab(path: Path) -> Lab:
+    """Read a lab file. Raises SchemaError naming the place in it."""
+    where = str(path)
+    written = validate(WrittenLab, read_toml(path), where)
+    _check_accreditation(written.lab, where)
+    return Lab(
+        info=LabInfo(fields=_fields(written)),
+        ambient_degc=_ambient(written.conditions, where),
+        targets=_addresses(written.targets, f"{where}: /targets"),
+        meters=_addresses(written.meters, f"{where}: /meters"),
+    )
+
+
+def _check_accreditation(lab: WrittenLaboratory, where: str) -> None:
+    if lab.accredited and not lab.accreditation.strip():
+        raise SchemaError(
+            "An accredited laboratory has a number, which is missing",
+            where=f"{where}: /lab",
+            remedy='Add accreditation = "CNAS L…", or set accredited = false.',
+        )
+
+
+def _fields(written: WrittenLab) -> dict[str, str]:
+    """Give every field of the report that was given, by its dotted key."""
+    tables: dict[str, BaseModel] = {
+        "lab": written.lab,
+        "customer": written.customer,
+        "item": written.item,
+        "dates": written.dates,
+        "sampling": written.sampling,
+    }
+    fields = {
+        f"{table}.{key}": str(value)
+        for table, model in tables.items()
+        for key, value in model.model_dump(by_alias=True).items()
+        if key != "accredited"
+    }
+    fields["authorised_by"] = written.authorised.by
+    fields["authorised_role"] = written.authorised.role
+    for key in ("deviations", "external", "equipment", "opinions"):
+        fields[key] = "; ".join(getattr(written, key))
+    fields["amends"] = written.amends
+    fields["amendment_reason"] = written.amendment_reason
+    return {key: text for key, text in fields.items() if text.strip()}
+
+
+def _ambient(conditions: WrittenConditions, where: str) -> float | None:
+    if conditions.ambient is None:
+        return None
+    place = f"{where}: /conditions/ambient"
+    try:
+        degc = parse_quantity(conditions.ambient, "degC")
+    except UsageError as error:
+        raise SchemaError(error.what, where=place, remedy=error.remedy) from error
+    if not _COLDEST_DEGC <= degc <= _HOTTEST_DEGC:
+        raise SchemaError(
+            f"No laboratory is at {degc:g} degC", where=place, remedy="Check it."
+        )
+    return degc
+
+
+def _addresses(devices: dict[str, WrittenDevice], where: str) -> dict[str, str]:
+    addresses = {}
+    for name, device in devices.items():
+        try:
+            addresses[name] = str(Address.parse(device.address))
+        except SchemaError as error:
+            raise SchemaError(
+                error.what, where=f"{where}/{name}/address", remedy=error.remedy
+            ) from error
+    return addresses

@@ -1,0 +1,243 @@
+"""Suites: which models a class of device is measured with, and in which scenarios.
+
+The format ``duanping/suite/1``::
+
+    format = "duanping/suite/1"
+    name = "wearable"
+
+    [[workload]]
+    id = "kws"
+    model = "dscnn-kws"
+    title_zh = "关键词识别"
+    title_en = "Keyword spotting"
+
+    [[workload.scenario]]
+    kind = "Periodic"
+    period = "20 ms"
+    deadline = "20 ms"
+
+    [workload.reference]
+    latency = "…, with its source"
+
+Whether a model of that name exists is not known here; `harness.catalogue` checks it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import Field
+
+from harness import shipped
+from harness.domain.scenario import (
+    SCENARIOS,
+    ColdStart,
+    MultiStream,
+    Offline,
+    Periodic,
+    Scenario,
+    Server,
+    SingleStream,
+    Sustained,
+)
+from harness.domain.workload import Suite, Workload
+from harness.errors import SchemaError, UnknownName, UsageError
+from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
+from harness.units import NS_PER_S, parse_quantity
+
+FORMAT = "duanping/suite/1"
+
+Duration = Annotated[
+    str,
+    Field(description='A time with its unit: "32 ms", "10 min".', examples=["32 ms"]),
+]
+
+
+class WrittenSingleStream(Written):
+    """The next query is issued when the last one is done."""
+
+    kind: Literal["SingleStream"]
+
+
+class WrittenMultiStream(Written):
+    """Each query holds several samples."""
+
+    kind: Literal["MultiStream"]
+    samples_per_query: int = 8
+
+
+class WrittenOffline(Written):
+    """All samples are there at once."""
+
+    kind: Literal["Offline"]
+    samples_per_query: int = 32
+
+
+class WrittenServer(Written):
+    """Poisson arrivals; the highest rate that keeps the latency bound."""
+
+    kind: Literal["Server"]
+    latency_bound: Duration
+    percentile: float = 0.99
+    rate_tolerance: float = 0.05
+
+
+class WrittenPeriodic(Written):
+    """A query every period, due a deadline after its scheduled start."""
+
+    kind: Literal["Periodic"]
+    period: Duration
+    deadline: Duration
+
+
+class WrittenSustained(Written):
+    """Back-to-back queries for a duration."""
+
+    kind: Literal["Sustained"]
+    duration: Duration = "10 min"
+
+
+class WrittenColdStart(Written):
+    """A fresh process each time."""
+
+    kind: Literal["ColdStart"]
+
+
+WrittenScenario = (
+    WrittenSingleStream
+    | WrittenMultiStream
+    | WrittenOffline
+    | WrittenServer
+    | WrittenPeriodic
+    | WrittenSustained
+    | WrittenColdStart
+)
+
+
+class WrittenWorkload(Written):
+    """A model, the scenarios it is measured in, and published reference values."""
+
+    id: str
+    model: str
+    title_zh: str
+    title_en: str
+    scenario: tuple[Annotated[WrittenScenario, Field(discriminator="kind")], ...]
+    reference: dict[str, str] = Field(default_factory=dict)
+
+
+class WrittenSuite(Written):
+    """A suite file."""
+
+    format: Literal["duanping/suite/1"]
+    name: str
+    workload: tuple[WrittenWorkload, ...]
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite file.
+
+    Raises SchemaError, or UnknownName for a scenario of no known kind, naming the
+    place in the file.
+    """
+    data = read_toml(path)
+    _check_kinds(data, str(path))
+    written = validate(WrittenSuite, data, str(path))
+    workloads = []
+    for number, workload in enumerate(written.workload):
+        place = f"{path}: {pointer(data, ('workload', number))}"
+        workloads.append(_workload(workload, place))
+    with attributed_to(str(path)):
+        return Suite(name=written.name, workloads=tuple(workloads))
+
+
+def suite_path(name: str) -> Path:
+    """Find a suite by the name of a shipped one, or by the path of a file.
+
+    Raises UnknownName where neither is there.
+    """
+    if name.endswith(".toml") or "/" in name:
+        return Path(name)
+    if name not in suite_names():
+        raise UnknownName("suite", name, suite_names())
+    return _folder() / f"{name}.toml"
+
+
+def suite_names() -> tuple[str, ...]:
+    """List the suites that are shipped."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+
+
+def _folder() -> Path:
+    return shipped.folder("models") / "suites"
+
+
+def _check_kinds(data: Mapping[str, Any], where: str) -> None:
+    """Refuse unknown kinds by their near names, which a tagged union does not give."""
+    for w, workload in enumerate(_tables(data, "workload")):
+        for s, scenario in enumerate(_tables(workload, "scenario")):
+            kind = scenario.get("kind")
+            if isinstance(kind, str) and kind not in SCENARIOS:
+                place = pointer(data, ("workload", w, "scenario", s, "kind"))
+                raise UnknownName(
+                    "scenario", kind, SCENARIOS, where=f"{where}: {place}"
+                )
+
+
+def _tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = data.get(key)
+    if not isinstance(found, list):
+        return []
+    return [one if isinstance(one, Mapping) else {} for one in found]
+
+
+def _workload(written: WrittenWorkload, place: str) -> Workload:
+    scenarios = []
+    for number, scenario in enumerate(written.scenario):
+        where = f"{place}/scenario/{number}"
+        with attributed_to(where):
+            scenarios.append(_scenario(scenario, where))
+    with attributed_to(place):
+        return Workload(
+            id=written.id,
+            model=written.model,
+            title_zh=written.title_zh,
+            title_en=written.title_en,
+            scenarios=tuple(scenarios),
+            reference=written.reference,
+        )
+
+
+def _scenario(  # noqa: PLR0911 - one return a scenario
+    written: WrittenScenario, where: str
+) -> Scenario:
+    match written:
+        case WrittenSingleStream():
+            return SingleStream()
+        case WrittenMultiStream():
+            return MultiStream(samples_per_query=written.samples_per_query)
+        case WrittenOffline():
+            return Offline(samples_per_query=written.samples_per_query)
+        case WrittenServer():
+            return Server(
+                latency_bound_ns=_ns(written.latency_bound, f"{where}/latency_bound"),
+                percentile=written.percentile,
+                rate_tolerance=written.rate_tolerance,
+            )
+        case WrittenPeriodic():
+            return Periodic(
+                period_ns=_ns(written.period, f"{where}/period"),
+                deadline_ns=_ns(written.deadline, f"{where}/deadline"),
+            )
+        case WrittenSustained():
+            return Sustained(duration_ns=_ns(written.duration, f"{where}/duration"))
+        case WrittenColdStart():
+            return ColdStart()
+        case _:
+            assert_never(written)
+
+
+def _ns(text: str, where: str) -> int:
+    try:
+        return round(parse_quantity(text, "s") * NS_PER_S)
+    except UsageError as error:
+        raise SchemaError(error.what, where=where, remedy=error.remedy) from error
