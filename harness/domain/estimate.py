@@ -77,6 +77,8 @@ class Estimate:
     coverage_factor: float = 2.0
     lower_bound: float | None = None
     upper_bound: float | None = None
+    instrument_uncertainty: float = 0.0
+    """Standard uncertainty of clock or instrument alone; the bounds leave it out."""
     runs: int = 1
     """Independent runs that stand behind the value."""
     queries: int = 0
@@ -87,7 +89,8 @@ class Estimate:
         numbers = (self.value, self.standard_uncertainty, self.coverage_factor)
         if not all(isfinite(number) for number in numbers):
             raise ValueError(f"an estimate of {self.measurand.name} must be finite")
-        if self.standard_uncertainty < 0 or self.coverage_factor <= 0:
+        uncertainties = (self.standard_uncertainty, self.instrument_uncertainty)
+        if min(uncertainties) < 0 or self.coverage_factor <= 0:
             raise ValueError("an uncertainty is never negative")
 
     @property

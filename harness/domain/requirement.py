@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.domain.estimate import Estimate
+from harness.domain.estimate import Estimate, Withheld
 from harness.domain.finding import Validity
 from harness.domain.origin import Origin
 from harness.domain.profile import DeviceClass
@@ -41,6 +41,51 @@ class Kind(StrEnum):
     RELATIVE = "relative"
 
 
+NEEDS: frozenset[str] = frozenset(
+    {
+        "authority-report",
+        "climatic-chamber",
+        "end-to-end-chain",
+        "event-store",
+        "generator",
+        "labelled-data",
+        "llm-decode",
+        "optical-rig",
+        "speech-recogniser",
+        "standby-test",
+        "thermometer",
+        "whole-device-power",
+    }
+)
+"""What would answer a row that nothing here measures."""
+
+REASONS: frozenset[str] = frozenset(
+    {
+        # not measured
+        "workload-not-in-suite",
+        "scenario-not-run",
+        "window-shorter-than-row",
+        "not-the-reference-model",
+        "os-class-only",
+        "seeded-weights",
+        "needs-meter",
+        "no-estimate",
+        # not measured, as the withheld figure says
+        "too-few-queries",
+        "no-power-readings",
+        "not-readable",
+        "trial-failed",
+        # not determined
+        "uncertainty-too-large",
+        "spread-above-limit",
+        "evidence-class-too-low",
+        "run-invalid",
+    }
+    | {f"needs-{what}" for what in NEEDS}
+)
+"""Why a row has no answer. Statistics may withhold a figure for further reasons."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One row of a tier set: a measurand, where it is taken, and three limits.
@@ -49,7 +94,8 @@ class Requirement:
     `workloads` lists the workload ids that the row holds for (empty: all), and
     `scenario` the scenario ("" : any that gives the measurand). `measurand` is ""
     where nothing that this harness measures answers the row (an optical rig, a
-    form from an authority): such a row can only be declared.
+    form from an authority): such a row can only be declared, and `needs` says what
+    would answer it. `minimum_s` is the least duration of the scenario in seconds.
     """
 
     id: str
@@ -64,12 +110,16 @@ class Requirement:
     is_core: bool
     kind: Kind
     family: str
-    """Metric family for the score: latency, energy, memory, accuracy, sustained."""
+    """Metric family for the score: latency, energy, memory, accuracy, sustained;
+    ``unscored`` for what says nothing about the product's quality by degrees."""
     evidence: str
     source: str
     uses_bound: bool = False
     """True for percentile, miss-rate and sensitivity rows: a one-sided 95 % bound
     takes the place of y + w."""
+    needs: str = ""
+    """One of `NEEDS` where `measurand` is empty."""
+    minimum_s: float = 0.0
 
     def __post_init__(self) -> None:
         a, b, c = (self.limits[tier] for tier in (Tier.A, Tier.B, Tier.C))
@@ -78,6 +128,8 @@ class Requirement:
             raise ValueError(f"the limits of row {self.id!r} are not in order")
         if min(a, b, c) < 0:
             raise ValueError(f"row {self.id!r} has a negative limit")
+        if self.needs and self.needs not in NEEDS:
+            raise ValueError(f"row {self.id!r} has an unknown need {self.needs!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +147,15 @@ class ClassTiers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What every device must meet before any tier; a failed gate means D."""
+
+    id: str
+    rule: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TierSet:
     """A versioned set of tiers: data, never code."""
 
@@ -103,6 +164,12 @@ class TierSet:
     """``proposal`` until an authority prescribes the limits."""
     tier_titles_zh: dict[Tier, str]
     classes: dict[DeviceClass, ClassTiers]
+    gates: tuple[Gate, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
+    """Key of a source, as rows name it → citation."""
+    statement_zh: str = ""
+    """The fixed sentence that no authority prescribes these limits."""
+    statement_en: str = ""
 
 
 class RowStatus(StrEnum):
@@ -136,6 +203,9 @@ class RowResult:
     score: float | None = None
     """0-100; orders products of one grade and says nothing else."""
     reason: str = ""
+    """One of `REASONS`, or what statistics withheld the figure for."""
+    withheld: Withheld | None = None
+    """The figure that is not given, with the number of queries that it needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +224,9 @@ class Grade:
     score: float | None
     validity: Validity
     origin: Origin
+    unscored_families: tuple[str, ...] = ()
+    """Families that the class weighs and that no judged row stands for; the score's
+    other weights were scaled up to 1."""
 
     @property
     def is_evidence(self) -> bool:

@@ -9,6 +9,9 @@ from harness.domain.scenario import Scenario
 _ID = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
+OWN_SUITE = "own"
+"""Name of the suite around a user's own model, which stands for no reference."""
+
 
 def require_id(name: str, value: str) -> None:
     """Raise ValueError unless `value` can be an id: lower case, digits, ``_ . -``."""

@@ -121,7 +121,7 @@ def _refusal(
     match detail["type"]:
         case "extra_forbidden":
             what = f"There is no key '{place[-1]}' here"
-            remedy = _nearest(str(place[-1]), _keys_at(form, place[:-1]))
+            remedy = nearest(str(place[-1]), _keys_at(form, place[:-1]))
             place = place[:-1]
         case "missing":
             what = f"The key '{place[-1]}' is missing"
@@ -140,7 +140,8 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
-def _nearest(key: str, known: Sequence[str]) -> str:
+def nearest(key: str, known: Sequence[str]) -> str:
+    """Say which known words a word may have been meant for, as a remedy."""
     near = get_close_matches(key, known, n=2, cutoff=0.6)
     if near:
         return "Did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
