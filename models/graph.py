@@ -140,7 +140,8 @@ class Graph:
         self, x: Tensor, kernel: Each = 3, **how: Unpack[ConvOptions]
     ) -> Tensor:
         """Convolve each channel by itself, and rectify."""
-        return self.conv(x, x.shape[0], kernel, groups=x.shape[0], **how)
+        how["groups"] = x.shape[0]
+        return self.conv(x, x.shape[0], kernel, **how)
 
     def separable(
         self,
@@ -290,9 +291,12 @@ class Graph:
         **attributes: Attribute,
     ) -> Tensor:
         name = f"{operator.lower()}_{len(self._nodes)}"
-        self._nodes.append(
-            helper.make_node(operator, inputs, [name], name=name, **attributes)
+        node = helper.make_node(operator, inputs, [name], name=name)
+        node.attribute.extend(
+            helper.make_attribute(key, value)
+            for key, value in sorted(attributes.items())
         )
+        self._nodes.append(node)
         return Tensor(name, tuple(shape))
 
     def _weights(self, shape: tuple[int, ...], x: Tensor, scale: float) -> str:

@@ -42,6 +42,7 @@ def quantised(
     )
     with contextlib.redirect_stdout(io.StringIO()):
         quantizer.quantize_model()
+        quantizer.model.topological_sort()
     return _plain(quantizer.model.model, model)
 
 

@@ -41,7 +41,7 @@ class Spec:
     remark_zh: str = ""
     remark_en: str = ""
     float_operators: tuple[str, ...] = ()
-    calibration_samples: int = 16
+    calibration_samples: int = 64
 
     @property
     def script(self) -> str:

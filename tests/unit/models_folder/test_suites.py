@@ -1,0 +1,115 @@
+"""The suites of the eight device classes, as files."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.domain.profile import DeviceClass
+from harness.domain.scenario import SCENARIOS
+from harness.units import parse_quantity
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
+CLASSES = [one.value for one in DeviceClass]
+
+KEYS: dict[str, set[str]] = {
+    "SingleStream": set(),
+    "MultiStream": {"samples_per_query"},
+    "Offline": {"samples_per_query"},
+    "Server": {"latency_bound", "percentile"},
+    "Periodic": {"period", "deadline"},
+    "Sustained": {"duration"},
+    "ColdStart": set(),
+}
+
+TIER_WORDS: dict[str, set[str]] = {
+    # the workloads that rows of the tier set name for each class
+    "wearable": {"kws", "sww", "vww", "ic", "ad", "har", "ecg", "dns"},
+    "xr": {"hand", "gaze", "depth", "det", "sww"},
+    "smartphone": {"mbv2", "det", "nlp"},
+    "computer": {"det", "mbv2", "nlp"},
+    "smart_home": {"kws", "sww", "vww", "ad", "food", "tvsr"},
+    "industrial": {"ad", "vib", "defect"},
+    "commercial": {"face", "face_det", "face_emb", "sku"},
+    "other": {"fall_imu", "fall_radar", "pose", "ecg", "nav"},
+}
+
+
+def suite(name: str) -> dict[str, Any]:
+    text = (MODELS / "suites" / f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def scenarios(name: str) -> Iterator[dict[str, Any]]:
+    for workload in suite(name)["workload"]:
+        yield from workload["scenario"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_class_has_a_suite_of_three_to_eight_workloads_of_its_tiers(
+    name: str,
+) -> None:
+    read = suite(name)
+
+    ids = [workload["id"] for workload in read["workload"]]
+    assert (read["format"], read["name"]) == ("duanping/suite/1", name)
+    assert 3 <= len(ids) <= 8
+    assert len(set(ids)) == len(ids)
+    assert set(ids) == TIER_WORDS[name]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_workload_names_a_model_of_the_index(name: str) -> None:
+    index = tomllib.loads((MODELS / "index.toml").read_text(encoding="utf-8"))
+    known = {model["name"] for model in index["model"]}
+
+    assert {workload["model"] for workload in suite(name)["workload"]} <= known
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_workload_has_titles_in_two_languages_and_each_scenario_once(
+    name: str,
+) -> None:
+    for workload in suite(name)["workload"]:
+        kinds = [scenario["kind"] for scenario in workload["scenario"]]
+        assert workload["title_zh"]
+        assert workload["title_en"]
+        assert kinds[0] == "SingleStream"
+        assert len(set(kinds)) == len(kinds)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_scenario_says_what_is_its_own_and_nothing_else(name: str) -> None:
+    for scenario in scenarios(name):
+        assert scenario["kind"] in SCENARIOS
+        assert set(scenario) - {"kind"} == KEYS[scenario["kind"]]
+        for key in ("period", "deadline", "latency_bound", "duration"):
+            assert parse_quantity(scenario.get(key, "1 s"), "s") > 0
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_class_starts_one_workload_cold(name: str) -> None:
+    kinds = [scenario["kind"] for scenario in scenarios(name)]
+
+    assert kinds.count("ColdStart") == 1
+
+
+def test_every_scenario_is_used_somewhere() -> None:
+    used = {scenario["kind"] for name in CLASSES for scenario in scenarios(name)}
+
+    assert used == set(SCENARIOS)
+
+
+@pytest.mark.parametrize("name", ["xr", "smartphone"])
+def test_a_class_with_a_core_row_on_heat_has_a_sustained_load(name: str) -> None:
+    assert "Sustained" in {scenario["kind"] for scenario in scenarios(name)}
+
+
+@pytest.mark.parametrize("name", ["wearable", "xr", "smart_home"])
+def test_the_wake_word_runs_at_its_hop_where_it_is_always_on(name: str) -> None:
+    (wake,) = (one for one in suite(name)["workload"] if one["id"] == "sww")
+
+    (always_on,) = (one for one in wake["scenario"] if one["kind"] == "Periodic")
+    assert always_on["period"] == always_on["deadline"] == "32 ms"
