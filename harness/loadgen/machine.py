@@ -1,0 +1,307 @@
+"""Scenarios as a pure state machine: events in, instructions out.
+
+It has no clock and never waits; every event says when it happened. Instructions are
+coarse (thousands of queries each), so nothing of this runs inside a timed window.
+The order of phases is that of the method, section 1: idle baseline, load, warm-up,
+measured window or windows, idle baseline. ColdStart has none but load and query.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.domain.plan import Minimum, Trial
+from harness.domain.query import Phase
+from harness.domain.scenario import (
+    ColdStart,
+    MultiStream,
+    Offline,
+    Periodic,
+    Server,
+    SingleStream,
+    Sustained,
+)
+from harness.loadgen.arrivals import periodic, poisson
+from harness.loadgen.earlystop import allowed_late, needed_queries
+from harness.loadgen.search import Search
+from harness.units import NS_PER_S
+
+LEAD_NS = 2_000_000
+"""A schedule begins this long after it is made, so that its first query is on time."""
+COLD_STARTS_AT_MOST = 30
+"""More fresh processes than this add time and no knowledge (p90 needs 29)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Do nothing until the instant: a baseline."""
+
+    phase: Phase
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Make the model ready."""
+
+    phase: Phase = Phase.LOAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burst:
+    """Queries back to back until there are enough of them *and* the instant is past."""
+
+    phase: Phase
+    samples_per_query: int
+    queries: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Queries at scheduled instants, each as soon as it is due and the last is done.
+
+    The replay is given up when more than `allowed_late` queries took longer than
+    `bound_ns` from their scheduled instant; both None: never.
+    """
+
+    phase: Phase
+    samples_per_query: int
+    scheduled_ns: NDArray[np.int64]
+    segment: int = 0
+    rate_hz: float | None = None
+    bound_ns: int | None = None
+    allowed_late: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The trial is over."""
+
+
+Instruction = Idle | Load | Burst | Replay | Finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """The trial begins, a baseline is over, or the model is ready."""
+
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstDone:
+    """A burst is over: so many queries in so many ns, gaps included."""
+
+    now_ns: int
+    queries: int
+    elapsed_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayDone:
+    """A replay is over: `late` of its queries missed the bound, or it was given up."""
+
+    now_ns: int
+    late: int
+
+
+Event = Reached | BurstDone | ReplayDone
+
+
+class Stage(Enum):
+    """What the last instruction was for."""
+
+    OUTSET = "outset"
+    BASELINE = "baseline"
+    LOADING = "loading"
+    WARMING = "warming"
+    MEASURING = "measuring"
+    SETTLING = "settling"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where a trial stands. Made by `begin`, moved by `step`."""
+
+    trial: Trial
+    starts_left: int
+    stage: Stage = Stage.OUTSET
+    loading_ns: int = 0
+    """When the load began; in ColdStart the query counts from here."""
+    search: Search | None = None
+    allowed_late: int = 0
+
+
+def cold_starts(trial: Trial) -> int:
+    """Say how many fresh processes a ColdStart trial takes: its minimum, capped."""
+    return min(trial.minimum.queries, COLD_STARTS_AT_MOST)
+
+
+def samples_per_query(trial: Trial) -> int:
+    """Say how many samples each query of the trial holds."""
+    match trial.scenario:
+        case (
+            MultiStream(samples_per_query=samples) | Offline(samples_per_query=samples)
+        ):
+            return samples
+        case SingleStream() | Server() | Periodic() | Sustained() | ColdStart():
+            return 1
+        case _:
+            assert_never(trial.scenario)
+
+
+def begin(trial: Trial, *, starts: int | None = None) -> State:
+    """Make the state before the first event.
+
+    `starts` is for ColdStart only: how many of its loads this machine carries out;
+    by default all. A target with real processes asks for one in each.
+    """
+    return State(
+        trial=trial, starts_left=cold_starts(trial) if starts is None else starts
+    )
+
+
+def step(  # noqa: PLR0911 - one line a stage
+    state: State, event: Event
+) -> tuple[State, Instruction]:
+    """Take an event; give the state after it and what to do next.
+
+    Raises ValueError for an event that cannot follow what was asked for.
+    """
+    match state.stage, event:
+        case Stage.OUTSET, Reached(now_ns=now):
+            return _baseline_or_load(state, now)
+        case Stage.BASELINE, Reached(now_ns=now):
+            return _load(state, now)
+        case Stage.LOADING, Reached(now_ns=now):
+            return _first_queries(state, now)
+        case Stage.WARMING, BurstDone():
+            return _measure(state, event)
+        case Stage.MEASURING, BurstDone(now_ns=now):
+            return _settle(state, now)
+        case Stage.MEASURING, ReplayDone():
+            return _after_replay(state, event)
+        case Stage.SETTLING, Reached():
+            return _over(state)
+        case _:
+            raise ValueError(f"{event} cannot come in stage {state.stage.value}")
+
+
+def _baseline_or_load(state: State, now: int) -> tuple[State, Instruction]:
+    if not state.trial.baseline_ns or isinstance(state.trial.scenario, ColdStart):
+        return _load(state, now)
+    until = now + state.trial.baseline_ns
+    idle = Idle(phase=Phase.BASELINE_BEFORE, until_ns=until)
+    return replace(state, stage=Stage.BASELINE), idle
+
+
+def _load(state: State, now: int) -> tuple[State, Instruction]:
+    return replace(state, stage=Stage.LOADING, loading_ns=now), Load()
+
+
+def _first_queries(state: State, now: int) -> tuple[State, Instruction]:
+    if isinstance(state.trial.scenario, ColdStart):
+        return replace(state, stage=Stage.MEASURING), Replay(
+            phase=Phase.MEASURED,
+            samples_per_query=1,
+            scheduled_ns=np.array([state.loading_ns], dtype=np.int64),
+        )
+    warm_up = _burst(state.trial, Phase.WARM_UP, state.trial.warm_up, now)
+    return replace(state, stage=Stage.WARMING), warm_up
+
+
+def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
+    state = replace(state, stage=Stage.MEASURING)
+    trial, now = state.trial, warmed.now_ns
+    match trial.scenario:
+        case SingleStream() | MultiStream() | Offline() | ColdStart():
+            return state, _burst(trial, Phase.MEASURED, trial.minimum, now)
+        case Sustained(duration_ns=duration_ns):
+            longer = Minimum(
+                queries=trial.minimum.queries,
+                duration_ns=max(duration_ns, trial.minimum.duration_ns),
+            )
+            return state, _burst(trial, Phase.MEASURED, longer, now)
+        case Periodic(period_ns=period_ns):
+            return state, Replay(
+                phase=Phase.MEASURED,
+                samples_per_query=1,
+                scheduled_ns=periodic(period_ns, trial.minimum, start_ns=now + LEAD_NS),
+            )
+        case Server() as server:
+            back_to_back_hz = warmed.queries * NS_PER_S / max(1, warmed.elapsed_ns)
+            search = Search.begin(back_to_back_hz, server.rate_tolerance)
+            return _probe(replace(state, search=search), server, now)
+        case _:
+            assert_never(trial.scenario)
+
+
+def _burst(trial: Trial, phase: Phase, minimum: Minimum, now: int) -> Burst:
+    return Burst(
+        phase=phase,
+        samples_per_query=samples_per_query(trial),
+        queries=minimum.queries,
+        until_ns=now + minimum.duration_ns,
+    )
+
+
+def _after_replay(state: State, done: ReplayDone) -> tuple[State, Instruction]:
+    match state.trial.scenario:
+        case Server() as server:
+            return _after_probe(state, server, done)
+        case ColdStart() if state.starts_left > 1:
+            again = replace(state, starts_left=state.starts_left - 1)
+            return _load(again, done.now_ns)
+        case _:
+            return _settle(state, done.now_ns)
+
+
+def _after_probe(
+    state: State, server: Server, done: ReplayDone
+) -> tuple[State, Instruction]:
+    if state.search is None:
+        raise ValueError("a probe of a server without a search")
+    search = state.search.after(is_kept=done.late <= state.allowed_late)
+    state = replace(state, search=search)
+    if search.is_over:
+        return _settle(state, done.now_ns)
+    return _probe(state, server, done.now_ns)
+
+
+def _probe(state: State, server: Server, now: int) -> tuple[State, Instruction]:
+    if state.search is None:
+        raise ValueError("a probe of a server without a search")
+    search, trial = state.search, state.trial
+    enough = Minimum(
+        queries=max(trial.minimum.queries, needed_queries(1, server.percentile)),
+        duration_ns=trial.minimum.duration_ns,
+    )
+    generator = np.random.default_rng((trial.seeds.arrival, search.probe))
+    scheduled = poisson(search.rate_hz, enough, generator, start_ns=now + LEAD_NS)
+    tolerated = allowed_late(len(scheduled), server.percentile)
+    return replace(state, allowed_late=tolerated), Replay(
+        phase=Phase.MEASURED,
+        samples_per_query=1,
+        scheduled_ns=scheduled,
+        segment=search.probe,
+        rate_hz=search.rate_hz,
+        bound_ns=server.latency_bound_ns,
+        allowed_late=tolerated,
+    )
+
+
+def _settle(state: State, now: int) -> tuple[State, Instruction]:
+    if not state.trial.baseline_ns or isinstance(state.trial.scenario, ColdStart):
+        return _over(state)
+    until = now + state.trial.baseline_ns
+    idle = Idle(phase=Phase.BASELINE_AFTER, until_ns=until)
+    return replace(state, stage=Stage.SETTLING), idle
+
+
+def _over(state: State) -> tuple[State, Instruction]:
+    return replace(state, stage=Stage.OVER), Finish()
