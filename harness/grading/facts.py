@@ -1,0 +1,138 @@
+"""Which figures there are for a row; and where there is no answer, why."""
+
+from dataclasses import dataclass
+
+from harness.domain.estimate import Estimate, Withheld
+from harness.domain.finding import Validity
+from harness.domain.origin import EvidenceClass, Origin
+from harness.domain.plan import Arm, Plan, Trial
+from harness.domain.requirement import Kind, Requirement
+from harness.domain.scenario import Sustained
+from harness.domain.workload import OWN_SUITE
+from harness.grading.rule import is_too_uncertain
+from harness.units import NS_PER_S
+
+LARGEST_SPREAD = 0.10
+"""Between-run coefficient of variation above which nothing is determined."""
+
+_EXTERNAL = frozenset({EvidenceClass.A, EvidenceClass.B})
+"""Evidence of an external meter, which a guarded tier for energy takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What there is to judge by: figures of one origin, and how they were taken."""
+
+    plan: Plan
+    estimates: tuple[Estimate, ...]
+    withheld: tuple[Withheld, ...]
+    validity: Validity
+    origin: Origin
+
+    def trials_about(self, requirement: Requirement) -> tuple[Trial, ...]:
+        """List the device's trials of the workloads that a row is about."""
+        return tuple(
+            trial
+            for trial in self.plan.trials
+            if trial.arm is Arm.DEVICE
+            and (not requirement.workloads or trial.workload in requirement.workloads)
+        )
+
+    def trials_for(self, requirement: Requirement) -> tuple[Trial, ...]:
+        """List those of them whose scenario answers the row."""
+        return tuple(
+            trial
+            for trial in self.trials_about(requirement)
+            if requirement.scenario in {"", trial.scenario.kind}
+        )
+
+    def estimates_for(
+        self, requirement: Requirement, workload: str
+    ) -> tuple[Estimate, ...]:
+        """List the figures of one workload that answer a row."""
+        return tuple(
+            estimate
+            for estimate in self.estimates
+            if estimate.measurand.name == requirement.measurand
+            and estimate.workload == workload
+            and requirement.scenario in {"", estimate.scenario}
+        )
+
+    def withheld_for(self, requirement: Requirement, workload: str) -> Withheld | None:
+        """Give the figure of one workload that was withheld from a row, if any."""
+        for one in self.withheld:
+            if (
+                one.measurand.name == requirement.measurand
+                and one.workload == workload
+                and requirement.scenario in {"", one.scenario}
+            ):
+                return one
+        return None
+
+    def spread(self, workload: str) -> float:
+        """Give the largest between-run coefficient of variation of a workload."""
+        return max(
+            (
+                estimate.value
+                for estimate in self.estimates
+                if estimate.measurand.name == "repeat_cv"
+                and estimate.workload == workload
+            ),
+            default=0.0,
+        )
+
+
+def why_not_measured(requirement: Requirement, facts: Facts) -> str:
+    """Say why a row cannot be answered by this plan; empty where it can be."""
+    if not requirement.measurand:
+        return f"needs-{requirement.needs}" if requirement.needs else "no-estimate"
+    plan = facts.plan
+    if plan.suite.name == OWN_SUITE and requirement.kind is Kind.RELATIVE:
+        return "not-the-reference-model"
+    if requirement.measurand == "memory_share" and not plan.profile.is_os_class:
+        return "os-class-only"
+    return _why_no_trial(requirement, facts)
+
+
+def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
+    if not facts.trials_about(requirement):
+        return "workload-not-in-suite"
+    trials = facts.trials_for(requirement)
+    if not trials:
+        return "scenario-not-run"
+    if any(_duration_s(trial) < requirement.minimum_s for trial in trials):
+        return "window-shorter-than-row"
+    models = {trial.model for trial in trials}
+    if requirement.measurand == "accuracy_retention" and not all(
+        facts.plan.model(name).is_trained for name in models
+    ):
+        return "seeded-weights"
+    return ""
+
+
+def why_not_determined(
+    requirement: Requirement, estimate: Estimate, facts: Facts
+) -> str:
+    """Say why a figure allows no answer; empty where it does."""
+    if facts.validity is Validity.INVALID:
+        return "run-invalid"
+    if (
+        facts.origin is Origin.MEASURED
+        and requirement.family == "energy"
+        and estimate.evidence_class not in _EXTERNAL
+    ):
+        return "evidence-class-too-low"
+    if (
+        requirement.measurand != "repeat_cv"
+        and facts.spread(estimate.workload) > LARGEST_SPREAD
+    ):
+        return "spread-above-limit"
+    if is_too_uncertain(requirement, estimate):
+        return "uncertainty-too-large"
+    return ""
+
+
+def _duration_s(trial: Trial) -> float:
+    if isinstance(trial.scenario, Sustained):
+        return trial.scenario.duration_ns / NS_PER_S
+    return trial.minimum.duration_ns / NS_PER_S
