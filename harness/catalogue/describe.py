@@ -159,9 +159,9 @@ def _graph_input(value: onnx.ValueInfoProto, where: str) -> GraphInput:
             remedy="Cut the tokeniser off and give the model its token ids.",
         )
     if tensor.elem_type not in _DTYPES:
-        kind = TensorProto.DataType.Name(tensor.elem_type).lower()
         raise Unsupported(
-            f"Input '{value.name}' is {kind}, which cannot be fed from numpy",
+            f"Input '{value.name}' is {_type_name(tensor.elem_type)}, which cannot be "
+            "fed from numpy",
             where=where,
             remedy="Put a Cast from float32 in front of it.",
         )
@@ -176,6 +176,13 @@ def _graph_input(value: onnx.ValueInfoProto, where: str) -> GraphInput:
         dtype=_DTYPES[tensor.elem_type],
         dims=tuple(_dim(dim) for dim in tensor.shape.dim),
     )
+
+
+def _type_name(code: int) -> str:
+    names: dict[int, str] = {
+        number: name.lower() for name, number in TensorProto.DataType.items()
+    }
+    return names.get(code, f"of the unknown element type {code}")
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import onnx
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 
@@ -61,6 +62,26 @@ def tensors(message: Message) -> Iterator[onnx.TensorProto]:
             continue
         for child in _children(value):
             yield from tensors(child)
+
+
+def holds_broken_text(message: Message) -> bool:
+    """Say whether a name anywhere in a message is not UTF-8.
+
+    protobuf gives such a name as bytes instead of refusing it.
+    """
+    return any(
+        _is_broken(value)
+        if field.type == FieldDescriptor.TYPE_STRING
+        else field.message_type is not None
+        and any(holds_broken_text(child) for child in _children(value))
+        for field, value in message.ListFields()
+    )
+
+
+def _is_broken(value: Any) -> bool:  # noqa: ANN401 - protobuf's field
+    if isinstance(value, str | bytes):
+        return isinstance(value, bytes)
+    return any(isinstance(text, bytes) for text in value)
 
 
 def _children(value: Any) -> Iterator[Message]:  # noqa: ANN401 - protobuf's field

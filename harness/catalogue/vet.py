@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from harness.catalogue.content import check_content
 from harness.catalogue.external import external_files
+from harness.catalogue.graph import holds_broken_text
 from harness.catalogue.operators import check_graph, check_operators
 from harness.errors import ModelRejected
 
@@ -90,6 +91,8 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         model.ParseFromString(data)
     except DecodeError as error:
         raise _damaged(data, path) from error
+    if holds_broken_text(model):
+        raise _not_onnx("A name in this model is not UTF-8 text: it is damaged", path)
     if not model.ir_version:
         raise _not_onnx("This is not an ONNX model", path)
     if not model.HasField("graph"):
