@@ -112,6 +112,7 @@ class Withheld:
     scenario: str
     origin: Origin
     reason: str
-    """``too-few-queries``, ``no-power-readings``, ``not-readable``, ``trial-failed``"""
+    """``too-few-queries``, ``no-power-readings``, ``not-readable``, ``trial-failed``,
+    ``no-rate-kept-the-bound``"""
     needed_queries: int | None = None
     observed_queries: int = 0

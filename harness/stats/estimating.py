@@ -1,0 +1,72 @@
+"""A record → every figure that it supports, and a reason for each that it does not."""
+
+from collections.abc import Iterator
+
+from harness.domain.estimate import Estimate, Withheld
+from harness.domain.plan import Arm
+from harness.domain.record import RunRecord
+from harness.domain.scenario import ColdStart, Periodic, Server, Sustained
+from harness.stats.energy import energy_answers, energy_names
+from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
+from harness.stats.latency import PERCENTILES, latency_answers
+from harness.stats.memory import file_size, memory_answers
+from harness.stats.misses import miss_answer
+from harness.stats.server import server_answer
+from harness.stats.sustained import sustained_answers
+
+
+def estimate(
+    record: RunRecord,
+) -> tuple[tuple[Estimate, ...], tuple[Withheld, ...]]:
+    """Give the estimates of a record and the figures withheld, in the plan's order.
+
+    Grouped by arm, workload and kind of scenario; only trials that were carried out
+    count. The host arm gives latencies, memory and file size for reference.
+    """
+    answers = [answer for group in groups_of(record) for answer in _answers(group)]
+    estimates = tuple(found for found in answers if isinstance(found, Estimate))
+    withheld = tuple(found for found in answers if isinstance(found, Withheld))
+    return estimates, withheld
+
+
+def _answers(group: Group) -> Iterator[Answer]:
+    yield file_size(group)
+    if not group.trials:
+        yield from (group.withhold(name, TRIAL_FAILED) for name in _expected(group))
+        return
+    yield from latency_answers(group)
+    yield from memory_answers(group)
+    if group.arm is Arm.HOST:
+        return
+    match group.scenario:
+        case Server():
+            yield server_answer(group, group.scenario)
+        case ColdStart():
+            return
+        case Periodic():
+            yield miss_answer(group, group.scenario)
+            yield from energy_answers(group)
+        case Sustained():
+            yield from sustained_answers(group)
+            yield from energy_answers(group)
+        case _:
+            yield from energy_answers(group)
+
+
+def _expected(group: Group) -> tuple[str, ...]:
+    """Name the figures that a group without a finished trial owes."""
+    if group.arm is Arm.HOST:
+        return ("latency_mean", *PERCENTILES, "peak_rss", "model_memory")
+    match group.scenario:
+        case Server():
+            return ("server_rate",)
+        case ColdStart():
+            return ("cold_start_p90",)
+        case Sustained():
+            return ("sustained_ratio", "throughput", *energy_names(group))
+        case Periodic():
+            own = ("latency_mean", *PERCENTILES, "deadline_miss_ratio")
+            return (*own, *energy_names(group))
+        case _:
+            own = ("latency_mean", *PERCENTILES, "throughput")
+            return (*own, *energy_names(group))

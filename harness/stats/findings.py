@@ -1,0 +1,111 @@
+"""Everything that a record shows about whether its figures may be believed.
+
+Findings made while the run was carried out are kept; those that can be derived from
+the record are derived anew each time. The severities stand in `severity`.
+"""
+
+from collections.abc import Iterator
+
+from harness.domain.estimate import Estimate
+from harness.domain.finding import Finding
+from harness.domain.origin import Origin
+from harness.domain.plan import Arm
+from harness.domain.record import RunRecord
+from harness.stats.group import groups_of, origin_of
+from harness.stats.patterns import check_group
+from harness.stats.severity import finding
+from harness.stats.trialchecks import check_trial
+
+SPREAD_LIMIT = 0.10
+"""Coefficient of variation between runs (method, section 7)."""
+SPECIMENS_ASKED = 3
+"""Specimens that an official run records (method, section 1)."""
+
+
+def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, ...]:
+    """Give the findings of a record, each thing once: the run's, then the trials'.
+
+    `estimates` are those of the same record (`estimating.estimate`).
+    """
+    found = [
+        *record.findings,
+        *_about_run(record),
+        *_spreads(estimates),
+        *(one for trial in record.trials for one in check_trial(record, trial)),
+        *_not_executed(record),
+        *(one for group in groups_of(record) for one in check_group(group)),
+    ]
+    unique: dict[tuple[str, ...], Finding] = {}
+    for one in found:
+        unique.setdefault(_identity(one), one)
+    return tuple(unique.values())
+
+
+def _identity(one: Finding) -> tuple[str, ...]:
+    """Say by what two findings are the same: code, subject, and which part of it."""
+    parts = ("scenario", "arm", "condition")
+    return (
+        one.code,
+        one.subject,
+        *(str(one.values.get(part, "")) for part in parts),
+    )
+
+
+def _about_run(record: RunRecord) -> Iterator[Finding]:
+    plan = record.plan
+    device = [trial for trial in plan.trials if trial.arm is Arm.DEVICE]
+    origins = {origin_of(record, trial) for trial in device}
+    if Origin.EMULATED in origins:
+        form = plan.profile.emulation.form if plan.profile.emulation else ""
+        yield finding("emulated", "run", profile=plan.profile.name, model=form)
+    seeded = sorted(model.name for model in plan.models if not model.is_trained)
+    if seeded:
+        yield finding("seeded-weights", "run", models=", ".join(seeded))
+    if not plan.preset.is_evidential:
+        yield finding("preset-not-evidential", "run", preset=plan.preset.name)
+    elif Origin.MEASURED in origins:
+        yield from _official(record)
+
+
+def _official(record: RunRecord) -> Iterator[Finding]:
+    """Check what only a run that supports an application has to hold."""
+    ambients = [
+        trial.conditions.ambient_degc
+        for trial in record.trials
+        if trial.conditions is not None and trial.trial.arm is Arm.DEVICE
+    ]
+    if not ambients or None in ambients:
+        yield finding("temperature-missing", "run")
+    units = record.lab.fields.get("sampling.units", "")
+    if not units.isdecimal():
+        yield finding("specimens-not-recorded", "run", asked=SPECIMENS_ASKED)
+    elif int(units) < SPECIMENS_ASKED:
+        yield finding(
+            "fewer-specimens-than-asked",
+            "run",
+            asked=SPECIMENS_ASKED,
+            recorded=int(units),
+        )
+
+
+def _spreads(estimates: tuple[Estimate, ...]) -> Iterator[Finding]:
+    for one in estimates:
+        if one.measurand.name == "repeat_cv" and one.value > SPREAD_LIMIT:
+            arm = Arm.HOST if one.origin is Origin.HOST else Arm.DEVICE
+            yield finding(
+                "spread-above-limit",
+                one.workload,
+                arm,
+                scenario=one.scenario,
+                arm=arm.value,
+                runs=one.runs,
+                spread=one.value,
+                limit=SPREAD_LIMIT,
+            )
+
+
+def _not_executed(record: RunRecord) -> Iterator[Finding]:
+    started = {trial.trial.id for trial in record.trials}
+    for trial in record.plan.trials:
+        if trial.id not in started:
+            yield finding("trial-not-executed", trial.id, trial.arm)

@@ -1,0 +1,138 @@
+"""A power trace as an integral over time, on the meter's own time stamps.
+
+A reading stands for the mean over the interval that ends at its time, so that the
+energy up to each time stamp is known as well as the readings are, and is a straight
+line in between. The integral over a window is then the sum of readings weighted by
+how much of their interval lies inside (the trapezoid rule on the energy's own line).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.domain.origin import EvidenceClass, Origin
+from harness.domain.query import Phase
+from harness.domain.reading import ReadingBlock
+from harness.domain.record import TrialRecord
+from harness.stats.series import Window
+from harness.stats.uncertainty import Reals
+from harness.units import NS_PER_S
+
+POWER = "power"
+_LEAST_READINGS = 2
+_ON_CHIP = ("rapl", "battery", "hwmon", "nvml", "ina", "psutil", "fuel")
+"""How the sources of on-chip counters begin (method, section 4, class C)."""
+_LOST_INTERVAL = 1.5
+"""An interval longer than so many usual ones has lost a reading."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PowerTrace:
+    """Power in W over time in s of the trial's clock, oldest first."""
+
+    starts_s: Reals
+    ends_s: Reals
+    power_w: Reals
+    step_s: float
+    """The usual interval between readings (median)."""
+    origin: Origin
+    source: str
+
+    def energy_j(self, window: Window) -> float:
+        """Integrate over a window, readings weighted by their share of it."""
+        return float((self.power_w * self._inside(window)).sum())
+
+    def covers(self, window: Window) -> bool:
+        """Say whether readings span the window, to within one interval."""
+        return bool(
+            self.starts_s[0] <= window.start_s + self.step_s
+            and self.ends_s[-1] >= window.end_s - self.step_s
+        )
+
+    def within(self, window: Window) -> Reals:
+        """Give the readings whose whole interval lies in the window, in W."""
+        chosen = (self.starts_s >= window.start_s) & (self.ends_s <= window.end_s)
+        readings: Reals = self.power_w[chosen]
+        return readings
+
+    def gaps(self, window: Window) -> tuple[float, float]:
+        """Tell of a window the share of readings lost, and its longest gap in s."""
+        chosen = (self.ends_s > window.start_s) & (self.starts_s < window.end_s)
+        intervals = (self.ends_s - self.starts_s)[chosen]
+        long = intervals[intervals > _LOST_INTERVAL * self.step_s]
+        if not len(long):
+            return 0.0, 0.0
+        lost = float(np.rint(long / self.step_s - 1).sum())
+        return lost / (lost + len(intervals)), float(long.max() - self.step_s)
+
+    def _inside(self, window: Window) -> Reals:
+        overlap = np.minimum(self.ends_s, window.end_s) - np.maximum(
+            self.starts_s, window.start_s
+        )
+        inside: Reals = np.clip(overlap, 0.0, None)
+        return inside
+
+
+def power_trace(trial: TrialRecord) -> PowerTrace | None:
+    """Give the trial's power readings; None where there are none to be used.
+
+    Only readings stamped by the trial's own clock can be laid over its queries; those
+    of another clock need that clock's relation to it, which a record may not hold.
+    """
+    blocks = [
+        block
+        for block in trial.readings
+        if block.channel.name == POWER and block.clock == trial.clock
+    ]
+    if not blocks:
+        return None
+    first = blocks[0]
+    times, power = _joined([b for b in blocks if b.channel == first.channel])
+    if len(times) < _LEAST_READINGS:
+        return None
+    step = float(np.median(np.diff(times)))
+    return PowerTrace(
+        starts_s=np.concatenate([[times[0] - step], times[:-1]]),
+        ends_s=times,
+        power_w=power,
+        step_s=step,
+        origin=first.origin,
+        source=first.channel.source,
+    )
+
+
+def evidence_class(trace: PowerTrace) -> EvidenceClass:
+    """Class the evidence of a trace: modelled, on chip, or by an external meter.
+
+    Class A needs an edge in the trace, and no reading tells of one.
+    """
+    if not trace.origin.is_evidence:
+        return EvidenceClass.D
+    if trace.source.lower().startswith(_ON_CHIP):
+        return EvidenceClass.C
+    return EvidenceClass.B
+
+
+def baselines(trial: TrialRecord, trace: PowerTrace, guard_s: float) -> list[Reals]:
+    """Give the idle readings before and after, in W: a list of up to two series.
+
+    `guard_s` after the end of the queries is left out, where a slow meter still
+    averages over them.
+    """
+    starts = [at_ns / NS_PER_S for _, at_ns in trial.phases]
+    ends = [*starts[1:], float(trace.ends_s[-1])]
+    found = []
+    for (phase, _), start, end in zip(trial.phases, starts, ends, strict=True):
+        if phase is Phase.BASELINE_BEFORE:
+            found.append(trace.within(Window(start_s=start, end_s=end)))
+        if phase is Phase.BASELINE_AFTER:
+            found.append(trace.within(Window(start_s=start + guard_s, end_s=end)))
+    return [readings for readings in found if len(readings)]
+
+
+def _joined(blocks: list[ReadingBlock]) -> tuple[Reals, Reals]:
+    times = np.concatenate([np.asarray(b.times_ns, dtype=np.int64) for b in blocks])
+    power = np.concatenate([np.asarray(b.values, dtype=np.float64) for b in blocks])
+    # a reading that came twice, or late, must not count for a second interval
+    times, first = np.unique(times, return_index=True)
+    return times / NS_PER_S, power[first]

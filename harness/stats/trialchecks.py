@@ -1,0 +1,274 @@
+"""What one trial shows about whether its figures may be believed (method, section 7).
+
+Each check looks at the record of one trial and gives findings; none of them looks at
+a figure's size, only at how it came about.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from harness.domain.finding import Finding
+from harness.domain.origin import Origin
+from harness.domain.plan import Arm
+from harness.domain.query import Outcome, Phase
+from harness.domain.record import RunRecord, TrialRecord
+from harness.domain.scenario import ColdStart, Server, Sustained
+from harness.stats.energy import GUARD_READINGS, idle_power
+from harness.stats.group import origin_of
+from harness.stats.power import baselines, power_trace
+from harness.stats.series import stream_of, window_of
+from harness.stats.severity import finding
+from harness.units import NS_PER_S
+
+OVERHEAD_LIMIT = 0.05
+FALLBACK_LIMIT = 0.10
+FUSED_LIMIT = 0.9
+READINGS_LOST_LIMIT = 1e-3
+GAP_LIMIT = 0.01
+BASELINE_DRIFT_LIMIT = 0.10
+"""Ratios of the method, sections 1, 4 and 6; the last, of idle power, is ours."""
+_WINDOW_SLACK = 1e-3
+"""A window short by less than this ratio is short by the cost of asking the clock."""
+
+_ENDINGS: Mapping[Outcome | None, str] = MappingProxyType(
+    {
+        Outcome.CRASHED: "trial-crashed",
+        Outcome.OUT_OF_MEMORY: "trial-out-of-memory",
+        Outcome.HUNG: "trial-hung",
+        Outcome.INTERRUPTED: "trial-interrupted",
+        Outcome.REFUSED: "trial-failed",
+        Outcome.FAILED: "trial-failed",
+        None: "trial-interrupted",
+    }
+)
+"""How a trial ended other than well → the code for it."""
+
+
+def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
+    """Give every finding about one trial."""
+    if trial.outcome is not Outcome.DONE:
+        yield _ending(trial)
+    yield from _digest(record, trial)
+    yield from _outputs(trial)
+    yield from _fusion(trial)
+    yield from _fallback(trial)
+    yield from _conditions(record, trial)
+    if trial.outcome is Outcome.DONE:
+        for check in _OF_A_FINISHED_TRIAL:
+            yield from check(trial)
+
+
+def _ending(trial: TrialRecord) -> Finding:
+    code = _ENDINGS[trial.outcome]
+    return finding(code, trial.trial.id, trial.trial.arm, reason=trial.reason)
+
+
+def _digest(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
+    planned = record.plan.model(trial.trial.model).sha256
+    if trial.loaded is not None and trial.loaded.sha256 != planned:
+        yield finding(
+            "model-digest-changed",
+            trial.trial.id,
+            trial.trial.arm,
+            planned=planned,
+            loaded=trial.loaded.sha256,
+        )
+
+
+def _outputs(trial: TrialRecord) -> Iterator[Finding]:
+    outputs = trial.outputs
+    if outputs is None:
+        return
+    about = (trial.trial.id, trial.trial.arm)
+    if outputs.non_finite:
+        yield finding(
+            "outputs-not-finite",
+            *about,
+            outputs=outputs.non_finite,
+            compared=outputs.compared,
+        )
+    if outputs.differing:
+        yield finding(
+            "outputs-differ",
+            *about,
+            outputs=outputs.differing,
+            compared=outputs.compared,
+        )
+
+
+def _fusion(trial: TrialRecord) -> Iterator[Finding]:
+    loaded = trial.loaded
+    if loaded is None or loaded.quantised_nodes is None or not loaded.quantisable_nodes:
+        return
+    ratio = loaded.quantised_nodes / loaded.quantisable_nodes
+    if ratio < FUSED_LIMIT:
+        yield finding(
+            "half-fused" if loaded.quantised_nodes else "not-quantised",
+            trial.trial.id,
+            trial.trial.arm,
+            quantised=loaded.quantised_nodes,
+            quantisable=loaded.quantisable_nodes,
+        )
+
+
+def _fallback(trial: TrialRecord) -> Iterator[Finding]:
+    """Nodes that run elsewhere than on the provider asked for, by number."""
+    if trial.loaded is None or not trial.loaded.placement:
+        return
+    placement = trial.loaded.placement
+    asked = trial.trial.settings.provider
+    nodes = sum(placement.values())
+    elsewhere = nodes - placement.get(asked, 0)
+    if elsewhere > FALLBACK_LIMIT * nodes:
+        yield finding(
+            "fallback",
+            trial.trial.id,
+            trial.trial.arm,
+            provider=asked,
+            nodes=nodes,
+            elsewhere=elsewhere,
+        )
+
+
+def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
+    """Compare the conditions read before the trial with those that were asked for.
+
+    A model of a device has no surroundings; a host that stands in has no say.
+    """
+    reached, asked = trial.conditions, record.plan.profile.conditions
+    is_real = origin_of(record, trial.trial) is Origin.MEASURED
+    if reached is not None and (is_real or trial.trial.arm is Arm.HOST):
+        yield from _load(record, trial, reached.load_average)
+    if not is_real or reached is None:
+        return
+    about = trial.trial.id
+    if asked.governor is not None and reached.governor not in {None, asked.governor}:
+        yield finding(
+            "condition-not-reached",
+            about,
+            condition="governor",
+            asked=asked.governor,
+            reached=str(reached.governor),
+        )
+    ambient = reached.ambient_degc
+    is_inside = (
+        ambient is None or asked.ambient_min_degc <= ambient <= asked.ambient_max_degc
+    )
+    if ambient is not None and not is_inside:
+        yield finding(
+            "condition-not-reached",
+            about,
+            condition="ambient_degc",
+            asked=f"{asked.ambient_min_degc} to {asked.ambient_max_degc}",
+            reached=ambient,
+        )
+    limit, start = asked.device_max_start_degc, reached.device_degc
+    if limit is not None and start is not None and start > limit:
+        yield finding("throttled-at-start", about, limit_degc=limit, start_degc=start)
+
+
+def _load(
+    record: RunRecord, trial: TrialRecord, load: float | None
+) -> Iterator[Finding]:
+    """Say so where other processes leave fewer cores than the trial's threads want."""
+    sut = record.suts.get(trial.trial.target)
+    cores = sut.facts.get("cores", "") if sut is not None else ""
+    if load is None or not cores.isdecimal():
+        return
+    threads = trial.trial.settings.intra_op_threads
+    if load > max(int(cores) - threads, 0.5):
+        yield finding(
+            "background-load",
+            trial.trial.id,
+            trial.trial.arm,
+            load_average=load,
+            cores=int(cores),
+            threads=threads,
+        )
+
+
+def _enough(trial: TrialRecord) -> Iterator[Finding]:
+    """Compare queries and seconds with the plan's minimum: both must be met."""
+    planned, queries = trial.trial, len(stream_of(trial))
+    if queries < planned.minimum.queries:
+        yield finding(
+            "too-few-queries",
+            planned.id,
+            planned.arm,
+            queries=queries,
+            minimum=planned.minimum.queries,
+        )
+    if isinstance(planned.scenario, ColdStart | Server):
+        return  # a start has no window, and a search ends a probe that has failed
+    wanted_ns = planned.minimum.duration_ns
+    if isinstance(planned.scenario, Sustained):
+        wanted_ns = max(wanted_ns, planned.scenario.duration_ns)
+    seconds, wanted = _window_s(trial), wanted_ns / NS_PER_S
+    if seconds < wanted * (1 - _WINDOW_SLACK):
+        yield finding(
+            "window-too-short",
+            planned.id,
+            planned.arm,
+            seconds=round(seconds, 3),
+            minimum=wanted,
+        )
+
+
+def _window_s(trial: TrialRecord) -> float:
+    """Length of the window from the start of its phase, or from the first query."""
+    window = window_of(trial)
+    if window is None:
+        return 0.0
+    starts = [at_ns for phase, at_ns in trial.phases if phase is Phase.MEASURED]
+    begin = min([window.start_s, *(at_ns / NS_PER_S for at_ns in starts[:1])])
+    return window.end_s - begin
+
+
+def _overhead(trial: TrialRecord) -> Iterator[Finding]:
+    stream = stream_of(trial)
+    if trial.overhead is None or not len(stream):
+        return
+    median = float(stream.ordered[len(stream) // 2])
+    cost = trial.overhead.latency_p50_ns / NS_PER_S
+    if cost > OVERHEAD_LIMIT * median:
+        yield finding(
+            "overhead-above-limit",
+            trial.trial.id,
+            trial.trial.arm,
+            overhead_s=cost,
+            median_s=median,
+        )
+
+
+def _readings(trial: TrialRecord) -> Iterator[Finding]:
+    """Look at the power trace: readings lost in the window, and idle power drifting."""
+    trace, window = power_trace(trial), window_of(trial)
+    if trace is None or window is None:
+        return
+    lost, longest = trace.gaps(window)
+    if lost > READINGS_LOST_LIMIT or longest > GAP_LIMIT * window.duration_s:
+        yield finding(
+            "readings-lost",
+            trial.trial.id,
+            trial.trial.arm,
+            lost_ratio=lost,
+            longest_s=longest,
+        )
+    idle = idle_power(baselines(trial, trace, GUARD_READINGS * trace.step_s))
+    if idle is None or idle.drift_w is None:
+        return
+    if abs(idle.drift_w) > BASELINE_DRIFT_LIMIT * abs(idle.power_w):
+        yield finding(
+            "baseline-drifted",
+            trial.trial.id,
+            trial.trial.arm,
+            drift_w=idle.drift_w,
+            idle_w=idle.power_w,
+        )
+
+
+_OF_A_FINISHED_TRIAL: tuple[Callable[[TrialRecord], Iterator[Finding]], ...] = (
+    _enough,
+    _overhead,
+    _readings,
+)
