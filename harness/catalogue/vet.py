@@ -147,7 +147,8 @@ def _not_onnx(what: str, path: Path) -> ModelRejected:
 def _missing_bytes(data: bytes) -> int:
     """Count the bytes that the last field of a message lacks; 0 if it is not cut.
 
-    Walks the outermost fields only (protobuf.dev, "Encoding").
+    Walks the outermost fields only (protobuf.dev, "Encoding"); a model has numbers
+    and messages there, and nothing of another wire type.
     """
     at = 0
     while at < len(data):
@@ -155,13 +156,9 @@ def _missing_bytes(data: bytes) -> int:
         match tag & 7:
             case 0:
                 _, at = _varint(data, at)
-            case 1:
-                at += 8
             case 2:
                 length, at = _varint(data, at)
                 at += length
-            case 5:
-                at += 4
             case _:
                 return 0
     return at - len(data)

@@ -152,3 +152,24 @@ def test_shapes_and_indices_are_not_parameters(make_model: Make) -> None:
     model = make_model([node], weights=[tensor("shape", [2], "int64")])
 
     assert count_parameters(model) is None
+
+
+def test_a_quantiser_without_a_zero_point_gives_unsigned_bytes(
+    make_model: Make,
+) -> None:
+    nodes, weights = qdq("int8", [3])
+    del nodes[0].input[2]
+
+    assert quantisation_of(make_model(nodes, weights=weights)) == (
+        "int8 QDQ u8s8 per channel"
+    )
+
+
+def test_a_quantised_product_of_two_inputs_tells_no_types(make_model: Make) -> None:
+    names = ["x", "s", "z", "x", "s", "z", "s", "z"]
+    node = helper.make_node("QLinearMatMul", names, ["y"])
+    weights = [tensor("s", []), tensor("z", [], "uint8")]
+
+    found = quantisation_of(make_model([node], weights=weights))
+
+    assert found == "int8 QOperator"

@@ -275,6 +275,17 @@ def test_a_fill_is_guessed_by_type(
 
 
 @pytest.mark.parametrize(
+    ("name", "fill"), [("mask", Fill.ONES), ("h0", Fill.ZEROS), ("past_3", Fill.ZEROS)]
+)
+def test_a_real_input_is_filled_by_its_role(
+    describe_inputs: Callable[..., tuple[InputSpec, ...]], name: str, fill: Fill
+) -> None:
+    (spec,) = describe_inputs({name: (TensorProto.FLOAT, [1, 16])})
+
+    assert spec.fill is fill
+
+
+@pytest.mark.parametrize(
     ("name", "fill", "high"),
     [
         ("attention_mask", Fill.ONES, 1),

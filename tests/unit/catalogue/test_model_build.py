@@ -136,6 +136,22 @@ def test_a_folder_that_cannot_be_made_names_the_variable_to_set(
         build(builder, "a")
 
 
+def test_a_file_that_cannot_be_stamped_is_an_error_of_storage(
+    builder: Builder,
+) -> None:
+    (builder.root / "a-u8s8.onnx.stamp" / "in the way").mkdir(parents=True)
+
+    with pytest.raises(StorageError, match="'a' cannot be kept"):
+        build(builder, "a")
+
+
+def test_a_builder_that_vanished_into_a_crash_is_told_so(builder: Builder) -> None:
+    builder.script.write_text("import os; os._exit(7)")
+
+    with pytest.raises(TargetError, match=r"exit status 7\): it said nothing"):
+        build(builder, "a")
+
+
 def test_an_unknown_name_is_refused_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -340,3 +340,59 @@ def test_a_file_with_flipped_bytes_is_described_or_refused_in_a_sentence(
         described = len(content) if error.what else 0
 
     assert described == len(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        # a field of a length of 5, with one byte; a length cut in its middle;
+        # a field of 32 bits, which no model has
+        (b"\x08\x08\x3a\x05\x0a", "ends 4 bytes too early"),
+        (b"\x08\x08\x3a\x85", "truncated"),
+        (b"\x08\x08\x3d\x00\x00", "damaged"),
+    ],
+)
+def test_a_cut_field_is_told_from_a_wrong_one(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+
+    assert said in refusal_of(path).what
+
+
+def test_a_name_that_is_not_text_is_refused(make_model: Make, save_model: Save) -> None:
+    path = save_model(make_model())
+    path.write_bytes(path.read_bytes().replace(b"Relu", b"Re\xfflu"[:4]))
+
+    assert "not UTF-8" in refusal_of(path).what
+
+
+def test_an_unknown_operator_inside_a_branch_of_a_function_is_found(
+    make_model: Make, save_model: Save
+) -> None:
+    choice = branches(helper.make_node("Sparkle", ["a"], ["inner"]))
+    opset = helper.make_opsetid("", 13)
+    function = helper.make_function(
+        "own", "Choose", ["a", "c"], ["y"], [choice], [opset]
+    )
+    node = helper.make_node("Choose", ["x", "x"], ["y"], domain="own")
+    model = make_model([node], opsets={"": 13, "own": 1}, functions=[function])
+
+    assert "Sparkle" in refusal_of(save_model(model)).what
+
+
+def test_a_sparse_weight_is_something_that_the_graph_gives(
+    make_model: Make, save_model: Save
+) -> None:
+    values = numpy_helper.from_array(np.ones(1, np.float32), "w")
+    indices = numpy_helper.from_array(np.zeros(1, np.int64), "i")
+    node = helper.make_node("Add", ["x", "w"], ["y"])
+    model = make_model([node])
+    sparse = helper.make_sparse_tensor(values, indices, [4])
+    model.graph.sparse_initializer.append(sparse)
+
+    path = save_model(model)
+    vet(path)
+
+    assert [one.name for one in describe(path).inputs] == ["x"]

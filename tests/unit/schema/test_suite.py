@@ -115,6 +115,14 @@ def test_a_suite_without_workloads_is_refused(tmp_path: Path) -> None:
         read(tmp_path, 'format = "duanping/suite/1"\nname = "mine"\nworkload = []\n')
 
 
+@pytest.mark.parametrize("what", ["7", '["kws"]'])
+def test_workloads_that_are_no_tables_are_refused(tmp_path: Path, what: str) -> None:
+    with pytest.raises(SchemaError, match="workload"):
+        read(
+            tmp_path, f'format = "duanping/suite/1"\nname = "mine"\nworkload = {what}\n'
+        )
+
+
 def test_two_workloads_of_one_id_are_refused(tmp_path: Path) -> None:
     second = WHOLE[WHOLE.index("[[workload]]") :]
 
