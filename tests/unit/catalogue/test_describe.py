@@ -159,7 +159,7 @@ def test_a_shape_of_another_rank_is_refused() -> None:
 
 def test_a_misspelt_name_is_met_with_the_near_one() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'height'"):
-        bound({"a": ["n", "height"]}, "heigth=4")
+        bound({"a": ["n", "height"]}, "heigh_t=4")
 
 
 @pytest.mark.parametrize("symbol", ["seq_len", "time", "T", "num_frames"])
