@@ -1,0 +1,95 @@
+"""What every runtime promises, and nothing about any one of them."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from harness.domain.plan import RuntimeSettings
+
+Tensor = NDArray[Any]
+Feeds = Mapping[str, Tensor]
+"""Input name → tensor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """A model as bytes, and the folder that its external data may lie in."""
+
+    data: bytes
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What a runtime made of a model, after its own optimisation.
+
+    `quantised_nodes` of `quantisable_nodes` (convolutions, matrix products) are
+    integer kernels; `placement` counts nodes per execution provider. None and empty:
+    the runtime does not say.
+    """
+
+    quantised_nodes: int | None = None
+    quantisable_nodes: int | None = None
+    placement: dict[str, int] = field(default_factory=dict)
+
+
+class BoundQuery(Protocol):
+    """Inputs bound to a session, with the outputs that they will give."""
+
+    @property
+    def call(self) -> Callable[[], object]:
+        """Execute the model on these inputs; the shortest way there is, blocking."""
+        ...
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Give the outputs of the last call; views that the next call overwrites."""
+        ...
+
+
+class Session(Protocol):
+    """A model that is ready."""
+
+    def bind(self, feeds: Feeds) -> BoundQuery:
+        """Prepare a query on these inputs, with outputs allocated where they can be."""
+        ...
+
+    def compute(self, feeds: Feeds) -> tuple[Tensor, ...]:
+        """Give the outputs for these inputs by the runtime's plain call, untimed."""
+        ...
+
+
+class Runtime(Protocol):
+    """A library that executes models.
+
+    An opener of the entry-point group ``harness.runtimes`` has the signature
+    ``open_runtime() -> AbstractContextManager[Runtime]``.
+    """
+
+    def identify(self) -> dict[str, str]:
+        """Give name, version and build of the library, as strings key by key."""
+        ...
+
+    def load(
+        self, model: ModelFile, settings: RuntimeSettings
+    ) -> AbstractContextManager[Session]:
+        """Have the model ready, exactly as the settings say.
+
+        Raises ModelRejected for a model that the runtime refuses, Unsupported for
+        settings that it cannot keep, MemoryError where memory does not suffice.
+        """
+        ...
+
+    def inspect(self, model: ModelFile, settings: RuntimeSettings) -> Inspection:
+        """Say what the runtime makes of the model; costs a load of its own."""
+        ...
+
+    def explained(self, where: str) -> AbstractContextManager[None]:
+        """Turn the library's own errors into the harness's while this is open.
+
+        They become TargetError, or MemoryError where memory did not suffice.
+        """
+        ...

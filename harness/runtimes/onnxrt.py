@@ -1,0 +1,351 @@
+"""onnxruntime, with everything fixed that it would otherwise decide by itself.
+
+Telemetry is off: the variables are set before the library loads, since turning it
+off afterwards is too late (onnxruntime, "Privacy.md", and seen with strace). A
+provider that was asked for and is not there is an error, never a silent CPU. Versions
+before 1.24.1 are refused: they read any file that a model names as external data.
+"""
+
+import gc
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.domain.plan import RuntimeSettings
+from harness.errors import ModelRejected, TargetError, Unsupported
+from harness.runtimes.base import Feeds, Inspection, ModelFile, Tensor
+from harness.runtimes.onnxbytes import count_operators
+
+FLOOR = (1, 24, 1)
+TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
+"""Both names that the library has had for the switch."""
+
+QUANTISED = frozenset(
+    {
+        "ConvInteger",
+        "DynamicQuantizeMatMul",
+        "MatMulInteger",
+        "MatMulInteger16",
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "QAttention",
+        "QConvTranspose",
+        "QGemm",
+        "QLinearConv",
+        "QLinearMatMul",
+    }
+)
+"""Operators whose kernels multiply integers (onnxruntime, "ContribOperators.md")."""
+NOT_QUANTISED = frozenset(
+    {
+        "Conv",
+        "ConvTranspose",
+        "FusedConv",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gemm",
+        "MatMul",
+        "NhwcFusedConv",
+    }
+)
+"""The same work in reals."""
+
+_NUMPY_NAMES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
+}
+_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "out of memory")
+_ERRORS_ONLY = 3
+_REASON_LENGTH = 400
+
+
+@contextmanager
+def open_runtime() -> Iterator["OnnxRuntime"]:
+    """Load onnxruntime. Raises Unsupported where it is missing or too old."""
+    os.environ.update(TELEMETRY_OFF)
+    try:
+        import onnxruntime  # noqa: PLC0415 - only when a runtime is asked for
+    except ImportError as error:
+        raise Unsupported(
+            f"onnxruntime cannot be loaded: {error}",
+            remedy="pip install 'onnxruntime>=1.24.1'",
+        ) from error
+    require_version(onnxruntime.__version__)
+    yield OnnxRuntime(onnxruntime)
+
+
+def require_version(version: str) -> None:
+    """Raise Unsupported for a version below the floor."""
+    digits = version.partition("+")[0].split(".")[:3]
+    numbers = tuple(int(part) for part in digits if part.isdigit())
+    if numbers < FLOOR:
+        raise Unsupported(
+            f"onnxruntime {version} reads any file that a model names",
+            remedy="pip install 'onnxruntime>=1.24.1'",
+        )
+
+
+class OnnxRuntime:
+    """The library, loaded. A `Runtime`."""
+
+    def __init__(self, library: Any) -> None:  # noqa: ANN401 - untyped module
+        self._ort = library
+        # pybind11 gives each of the library's errors Exception itself as its base.
+        module = library.capi.onnxruntime_pybind11_state
+        self._errors = tuple(
+            item
+            for item in vars(module).values()
+            if isinstance(item, type) and issubclass(item, Exception)
+        )
+
+    def identify(self) -> dict[str, str]:
+        """Give version, build and the providers that this build has."""
+        return {
+            "runtime": "onnxruntime",
+            "runtime_version": str(self._ort.__version__),
+            "runtime_build": str(self._ort.get_build_info()),
+            "providers": ", ".join(self._ort.get_available_providers()),
+        }
+
+    @contextmanager
+    def load(
+        self, model: ModelFile, settings: RuntimeSettings
+    ) -> Iterator["OnnxSession"]:
+        """Have the model ready. Raises ModelRejected, Unsupported or MemoryError."""
+        options = self._options(settings, model.folder)
+        session = OnnxSession(self._ort, self._open(model, settings, options))
+        try:
+            yield session
+        finally:
+            session.close()
+            gc.collect()
+
+    def inspect(self, model: ModelFile, settings: RuntimeSettings) -> Inspection:
+        """Count integer kernels and nodes per provider in the optimised model."""
+        options = self._options(settings, model.folder)
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        with tempfile.TemporaryDirectory(prefix="duanping-") as folder:
+            written = Path(folder, "optimised.onnx")
+            options.optimized_model_filepath = str(written)
+            session = self._open(model, settings, options)
+            operators = count_operators(written.read_bytes())
+        placement = Counter[str]()
+        for part in session.get_provider_graph_assignment_info():
+            placement[part.ep_name] += len(part.get_nodes())
+        quantised = sum(operators[name] for name in QUANTISED)
+        return Inspection(
+            quantised_nodes=quantised,
+            quantisable_nodes=quantised + sum(operators[n] for n in NOT_QUANTISED),
+            placement=dict(placement),
+        )
+
+    @contextmanager
+    def explained(self, where: str) -> Iterator[None]:
+        """Turn onnxruntime's errors into TargetError or MemoryError."""
+        try:
+            yield
+        except self._errors as error:
+            reason = _one_line(error)
+            if _is_out_of_memory(reason):
+                raise MemoryError(reason) from error
+            raise TargetError(
+                f"onnxruntime failed: {reason}",
+                where=where,
+                remedy="Look at the model's inputs and operators.",
+            ) from error
+
+    def _open(self, model: ModelFile, settings: RuntimeSettings, options: Any) -> Any:  # noqa: ANN401
+        available = self._ort.get_available_providers()
+        if settings.provider not in available:
+            raise Unsupported(
+                f"This onnxruntime has no {settings.provider}",
+                where=f"onnxruntime {self._ort.__version__}",
+                remedy=f"Use one of: {', '.join(available)}.",
+            )
+        try:
+            session = self._ort.InferenceSession(
+                model.data,
+                options,
+                providers=[settings.provider],
+                enable_fallback=0,
+            )
+        except self._errors as error:
+            raise _refusal(_one_line(error)) from error
+        if session.get_providers()[0] != settings.provider:
+            raise Unsupported(
+                f"{settings.provider} is there but could not be started",
+                remedy="Look at its driver and its libraries.",
+            )
+        return session
+
+    def _options(self, settings: RuntimeSettings, folder: Path) -> Any:  # noqa: ANN401
+        levels = self._ort.GraphOptimizationLevel
+        by_name = {
+            "off": levels.ORT_DISABLE_ALL,
+            "basic": levels.ORT_ENABLE_BASIC,
+            "extended": levels.ORT_ENABLE_EXTENDED,
+            "all": levels.ORT_ENABLE_ALL,
+        }
+        if settings.optimisation not in by_name:
+            raise Unsupported(
+                f"onnxruntime has no optimisation level '{settings.optimisation}'",
+                remedy=f"Use one of: {', '.join(by_name)}.",
+            )
+        options = self._ort.SessionOptions()
+        options.graph_optimization_level = by_name[settings.optimisation]
+        options.intra_op_num_threads = settings.intra_op_threads
+        options.inter_op_num_threads = settings.inter_op_threads
+        options.execution_mode = self._ort.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = _ERRORS_ONLY
+        for key, value in session_config(settings, folder).items():
+            options.add_session_config_entry(key, value)
+        return options
+
+
+def session_config(settings: RuntimeSettings, folder: Path) -> dict[str, str]:
+    """Give the library's own settings that are fixed beside threads and level.
+
+    Threads wait by spinning only where there is more than one: the pool of one is
+    the caller's own thread.
+    """
+    spinning = "1" if settings.intra_op_threads > 1 else "0"
+    return {
+        "session.intra_op.allow_spinning": spinning,
+        "session.inter_op.allow_spinning": "0",
+        "session.model_external_initializers_file_folder_path": str(folder),
+    }
+
+
+class OnnxSession:
+    """A model in an InferenceSession. A `Session`."""
+
+    def __init__(self, library: Any, session: Any) -> None:  # noqa: ANN401
+        self._session = session
+        self._inputs = [(i.name, tuple(i.shape)) for i in session.get_inputs()]
+        self._outputs = [
+            (o.name, _dtype_of(o.name, o.type), tuple(o.shape))
+            for o in session.get_outputs()
+        ]
+        # One RunOptions for all calls: without it the binding makes one a call, which
+        # costs about a third of the call to an identity model.
+        self._run_options = library.RunOptions()
+
+    def bind(self, feeds: Feeds) -> "OnnxQuery":
+        """Bind inputs, and outputs too where the graph gives their shape.
+
+        Outputs of unknown shape are allocated by the library in the first call and
+        kept for those that follow.
+        """
+        binding = self._session.io_binding()
+        for name, tensor in feeds.items():
+            binding.bind_cpu_input(name, tensor)
+        sizes = self._symbols(feeds)
+        buffers: list[Tensor | None] = []
+        for name, dtype, dims in self._outputs:
+            shape = _resolved(dims, sizes)
+            if shape is None:
+                binding.bind_output(name, "cpu")
+                buffers.append(None)
+                continue
+            buffer: Tensor = np.zeros(shape, dtype)
+            place = buffer.ctypes.data
+            binding.bind_output(name, "cpu", 0, buffer.dtype.type, shape, place)
+            buffers.append(buffer)
+        # The inner session's method is what InferenceSession.run_with_iobinding ends
+        # in; going there directly saves half a microsecond of checks a call.
+        run = self._session._sess.run_with_iobinding  # noqa: SLF001
+        call = partial(run, binding._iobinding, self._run_options)  # noqa: SLF001
+        return OnnxQuery(call, binding, buffers)
+
+    def compute(self, feeds: Feeds) -> tuple[Tensor, ...]:
+        """Execute by InferenceSession.run, which allocates its outputs."""
+        return tuple(self._session.run(None, dict(feeds)))
+
+    def close(self) -> None:
+        """Let the library's session go."""
+        self._session = None
+
+    def _symbols(self, feeds: Feeds) -> dict[str, int]:
+        """Give the sizes that these inputs bind to the graph's symbols."""
+        return {
+            dim: size
+            for name, dims in self._inputs
+            if name in feeds
+            for dim, size in zip(dims, feeds[name].shape, strict=False)
+            if isinstance(dim, str)
+        }
+
+
+class OnnxQuery:
+    """A binding with its buffers. A `BoundQuery`."""
+
+    def __init__(
+        self,
+        call: Callable[[], object],
+        binding: Any,  # noqa: ANN401 - untyped library
+        buffers: Sequence[Tensor | None],
+    ) -> None:
+        self.call = call
+        self._binding = binding
+        self._buffers = tuple(buffers)
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Give the outputs of the last call."""
+        known = tuple(buffer for buffer in self._buffers if buffer is not None)
+        if len(known) == len(self._buffers):
+            return known
+        return tuple(self._binding.copy_outputs_to_cpu())
+
+
+def _dtype_of(name: str, onnx_type: str) -> str:
+    if onnx_type not in _NUMPY_NAMES:
+        raise Unsupported(
+            f"Output '{name}' is a {onnx_type}, which is not measured",
+            remedy="Export the model with tensors of numbers as outputs.",
+        )
+    return _NUMPY_NAMES[onnx_type]
+
+
+def _resolved(
+    dims: Sequence[int | str | None], sizes: Mapping[str, int]
+) -> tuple[int, ...] | None:
+    """Give the shape, or None where a dimension is known only after the call."""
+    shape = [sizes.get(dim) if isinstance(dim, str) else dim for dim in dims]
+    if any(size is None for size in shape):
+        return None
+    return tuple(size for size in shape if size is not None)
+
+
+def _refusal(reason: str) -> Exception:
+    if _is_out_of_memory(reason):
+        return MemoryError(reason)
+    return ModelRejected(
+        f"onnxruntime refuses the model: {reason}",
+        remedy="Check it with onnx.checker, and its opset against this onnxruntime.",
+    )
+
+
+def _is_out_of_memory(reason: str) -> bool:
+    return any(sign in reason.lower() for sign in _OUT_OF_MEMORY)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text.replace("[ONNXRuntimeError] : ", "")[:_REASON_LENGTH]
