@@ -53,6 +53,7 @@ class Page(Written):
     title: str
     rows: tuple[Row, ...] = ()
     by_name: dict[str, Row] = Field(default_factory=dict)
+    first: Row | None = None
     figure: Annotated[Square | Circle, Field(discriminator="shape")] | None = None
 
 
@@ -103,11 +104,18 @@ def test_an_unknown_key_inside_a_tagged_union_is_named_too() -> None:
     assert error.remedy == "Did you mean 'radius'?"
 
 
+def test_an_unknown_key_inside_an_optional_table_is_named_too() -> None:
+    error = refusal({"title": "t", "first": {"id": "a", "limit": 1, "colr": "red"}})
+
+    assert error.where == "page.toml: /first"
+    assert error.remedy == "Did you mean 'colour'?"
+
+
 def test_a_key_like_no_other_gets_the_list_of_known_keys() -> None:
     error = refusal({"title": "t", "xyzzy": 1})
 
     assert error.where == "page.toml: /"
-    assert error.remedy == "Known: by_name, figure, rows, title."
+    assert error.remedy == "Known: by_name, figure, first, rows, title."
 
 
 def test_a_missing_key_is_named() -> None:
