@@ -164,8 +164,6 @@ def _keys_of(model: type[BaseModel]) -> tuple[str, ...]:
 def _models_of(form: object) -> tuple[type[BaseModel], ...]:
     if isinstance(form, type) and issubclass(form, BaseModel):
         return (form,)
-    if _is_container(form):
-        return ()
     return tuple(model for part in get_args(form) for model in _models_of(part))
 
 
