@@ -54,6 +54,8 @@ class EmulationModel:
 
     form: str
     parameters: dict[str, Parameter]
+    stands_for: str = ""
+    """The device, runtime and operating point that the numbers are of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,59 @@
+"""Work in time → a trace of power: the true mean over each reading interval."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+INTERVAL_NS = 10_000_000
+"""100 readings a second, as meters for small devices give."""
+READINGS_AT_MOST = 50_000
+"""A longer trial is read more slowly instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Stretches of work, in order and without overlap: ns, ns and W, one row each."""
+
+    start_ns: NDArray[np.int64]
+    end_ns: NDArray[np.int64]
+    watts: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Readings: each is the mean power in W over the interval that ends at its time."""
+
+    times_ns: NDArray[np.int64]
+    watts: NDArray[np.float64]
+    interval_ns: int
+
+
+def trace(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Trace:
+    """Read the power from `begin_ns` to `end_ns`; between the stretches it is idle.
+
+    The last reading covers what is left of its interval.
+    """
+    span_ns = end_ns - begin_ns
+    interval_ns = max(INTERVAL_NS, -(-span_ns // READINGS_AT_MOST))
+    edges = np.append(np.arange(begin_ns, end_ns, interval_ns, dtype=np.int64), end_ns)
+    extra_j = np.interp(edges, *_cumulative(busy, idle_w))
+    widths = np.diff(edges)
+    return Trace(
+        times_ns=edges[1:],
+        watts=idle_w + np.diff(extra_j) / np.maximum(widths, 1) * 1e9,
+        interval_ns=interval_ns,
+    )
+
+
+def _cumulative(
+    busy: Busy, idle_w: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give energy above idle in J at each edge of each stretch."""
+    each_j = (busy.watts - idle_w) * (busy.end_ns - busy.start_ns) * 1e-9
+    after = np.cumsum(each_j)
+    instants = np.column_stack((busy.start_ns, busy.end_ns)).ravel()
+    energies = np.column_stack((after - each_j, after)).ravel()
+    if not len(instants):
+        return np.zeros(1), np.zeros(1)
+    return instants.astype(np.float64), energies

@@ -1,0 +1,297 @@
+"""``emulated@``: a model of a device, executed in virtual time.
+
+The load generator is the very one that runs beside a real model; only its clock is
+virtual and its queries let time pass instead of computing. No model is executed
+here, so there are no outputs. What it gives is of origin *emulated*, and never
+evidence.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.clock import VirtualClock
+from harness.domain.origin import Origin
+from harness.domain.plan import Trial
+from harness.domain.profile import Conditions, DeviceProfile
+from harness.domain.query import (
+    MemoryMeasured,
+    ModelLoaded,
+    Noted,
+    Outcome,
+    Phase,
+    QueryBlock,
+    ReadingsTaken,
+    TrialEnded,
+    TrialEvent,
+    TrialStarted,
+)
+from harness.domain.reading import Channel, ReadingBlock
+from harness.domain.scenario import ColdStart
+from harness.domain.sut import ConditionsReached, SutDescription
+from harness.domain.workload import ModelArtifact
+from harness.emulation.graph_cost import cost_of_file
+from harness.emulation.power import Busy, Trace, trace
+from harness.emulation.predict import Prediction, check, emulation_of, predict
+from harness.emulation.service import Heat, durations_ns, median_ns, run_factor
+from harness.errors import DeployMismatch, Unsupported
+from harness.loadgen.pump import Query, run_trial
+from harness.plugins import Address
+from harness.targets.base import Deployment
+from harness.units import NS_PER_S
+
+CLOCK = "virtual"
+SOURCE = "emulated"
+"""Source of the power channel."""
+
+
+@contextmanager
+def open_target(address: Address, profile: DeviceProfile) -> Iterator["EmulatedTarget"]:
+    """Open the device that a profile models.
+
+    Raises Unsupported for a profile without a device model and for an address with
+    a link; SchemaError or UnknownName for a device model that cannot be used.
+    """
+    if address.link:
+        raise Unsupported(
+            f"An emulated device has no link, but the address is '{address}'",
+            remedy="Write emulated@ and choose the device with --device.",
+        )
+    check(profile)
+    yield EmulatedTarget(str(address), profile)
+
+
+class EmulatedTarget:
+    """A device that is not here; see `harness.targets.base.Target`."""
+
+    def __init__(self, address: str, profile: DeviceProfile) -> None:
+        self._address = address
+        self._profile = profile
+        self._predictions: dict[str, Prediction] = {}
+
+    def identify(self) -> SutDescription:
+        """Describe the device model: form, what it stands for, what is assumed."""
+        model = emulation_of(self._profile)
+        assumed = sorted(
+            name
+            for name, one in model.parameters.items()
+            if one.source.startswith("assumed")
+        )
+        facts = {
+            "model": model.form,
+            "stands_for": model.stands_for,
+            "assumed_parameters": ", ".join(assumed),
+        }
+        if self._profile.ram_bytes is not None:
+            facts["memory_bytes"] = str(self._profile.ram_bytes)
+        return SutDescription(
+            address=self._address,
+            name=self._profile.name,
+            origin=Origin.EMULATED,
+            clock=CLOCK,
+            facts={key: value for key, value in facts.items() if value},
+        )
+
+    @contextmanager
+    def prepare(self, asked: Conditions) -> Iterator[ConditionsReached]:
+        """Give no conditions: a model has no surroundings."""
+        del asked
+        yield ConditionsReached()
+
+    @contextmanager
+    def deploy(
+        self, model: ModelArtifact, path: Path, samples: Path | None
+    ) -> Iterator[Deployment]:
+        """Cost the model's graph and predict what it takes on the device.
+
+        Raises DeployMismatch where the file is not the one that the plan names.
+        """
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != model.sha256:
+            raise DeployMismatch(
+                f"The file is not the model '{model.name}' that was planned",
+                where=str(path),
+                remedy="Build the models again, or plan the run again.",
+            )
+        bound = {one.name: one.shape for one in model.inputs}
+        prediction = predict(self._profile, cost_of_file(path, bound))
+        self._predictions[digest] = prediction
+        yield Deployment(model=model, path=path, handle=digest, samples=samples)
+
+    def execute(self, trial: Trial, on: Deployment) -> Iterator[TrialEvent]:
+        """Carry the trial out in virtual time; refuse what the memory cannot hold."""
+        prediction = self._predictions[on.handle]
+        yield TrialStarted(trial=trial.id, clock=CLOCK)
+        yield from _notes(trial, self._profile, prediction)
+        if prediction.refusal:
+            yield TrialEnded(
+                trial=trial.id,
+                outcome=Outcome.REFUSED,
+                queries=0,
+                reason=prediction.refusal,
+            )
+            return
+        clock = VirtualClock(CLOCK)
+        device = _Device(trial, on, prediction, clock)
+        events: list[TrialEvent] = []
+        queries = run_trial(trial, device, clock, events.append)
+        yield from events
+        yield _power(trial, device, prediction, events)
+        yield self._memory(trial, prediction)
+        yield TrialEnded(trial=trial.id, outcome=Outcome.DONE, queries=queries)
+
+    def _memory(self, trial: Trial, prediction: Prediction) -> MemoryMeasured:
+        if not self._profile.is_os_class:
+            return MemoryMeasured(
+                trial=trial.id,
+                method="model",
+                weights_bytes=prediction.weights_bytes,
+                arena_bytes=prediction.arena_bytes,
+            )
+        return MemoryMeasured(
+            trial=trial.id,
+            method="model",
+            baseline_bytes=prediction.base_bytes,
+            peak_bytes=prediction.peak_bytes,
+        )
+
+
+class _Device:
+    """Executes queries by letting virtual time pass (`loadgen.pump.Executor`)."""
+
+    def __init__(
+        self, trial: Trial, on: Deployment, prediction: Prediction, clock: VirtualClock
+    ) -> None:
+        self._trial = trial
+        self._on = on
+        self._prediction = prediction
+        self._clock = clock
+        self._generator = np.random.default_rng(trial.seeds.order)
+        self._run_factor = run_factor(prediction.scatter, self._generator)
+        law = prediction.throttling
+        self._heat = None if law is None else Heat(law, clock.now_ns())
+        self.loads_ns: list[tuple[int, int]] = []
+        self.speeds = array("d")
+        """Speed of the device at each query, in order; empty if it never throttles."""
+
+    @property
+    def now_ns(self) -> int:
+        """Give the virtual time."""
+        return self._clock.now_ns()
+
+    def load(self) -> ModelLoaded:
+        """Let the load pass, and the start of a process where that is asked for."""
+        is_cold = isinstance(self._trial.scenario, ColdStart)
+        seconds = self._prediction.load_s
+        if is_cold:
+            seconds += self._prediction.process_s
+        times = self._times_about(seconds * NS_PER_S)
+        begun = self._clock.now_ns()
+        self._clock.advance(next(times))
+        self.loads_ns.append((begun, self._clock.now_ns()))
+        return ModelLoaded(
+            trial=self._trial.id,
+            sha256=self._on.handle,
+            load_ns=self._clock.now_ns() - begun,
+        )
+
+    def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
+        """Give queries that let their service times pass on the clock."""
+        del phase  # a device works alike in all of them
+        times = self._times_about(median_ns(self._prediction, samples_per_query))
+        if self._heat is None:
+            advance = self._clock.advance
+            for duration_ns in times:
+                yield partial(advance, duration_ns)
+        else:
+            for duration_ns in times:
+                yield partial(self._work, duration_ns, self._heat)
+
+    def _times_about(self, typical_ns: float) -> Iterator[int]:
+        return durations_ns(
+            typical_ns * self._run_factor, self._prediction.scatter, self._generator
+        )
+
+    def _work(self, duration_ns: int, heat: Heat) -> None:
+        heat.idle_until(self._clock.now_ns())
+        speed = heat.speed
+        self._clock.advance(round(duration_ns / speed))
+        heat.work_until(self._clock.now_ns())
+        self.speeds.append(speed)
+
+
+def _notes(
+    trial: Trial, profile: DeviceProfile, prediction: Prediction
+) -> Iterator[Noted]:
+    low_s, high_s = prediction.interval_s
+    facts = {
+        "emulation.form": emulation_of(profile).form,
+        "emulation.latency_s": f"{prediction.latency_s:.6g}",
+        "emulation.interval_80_s": f"{low_s:.6g} {high_s:.6g}",
+        "emulation.bound_by": prediction.bound_by,
+    }
+    for finding in prediction.findings:
+        values = (f"{name}={value}" for name, value in finding.values.items())
+        facts[f"finding.{finding.code}"] = " ".join(values)
+    for key, value in facts.items():
+        yield Noted(trial=trial.id, key=key, value=value)
+
+
+def _power(
+    trial: Trial, device: _Device, prediction: Prediction, events: list[TrialEvent]
+) -> ReadingsTaken:
+    """Read the power of the whole trial, baselines included."""
+    busy = _busy(device, prediction, [e for e in events if isinstance(e, QueryBlock)])
+    taken = trace(
+        busy,
+        idle_w=prediction.idle_power_w,
+        begin_ns=0,
+        end_ns=device.now_ns,
+    )
+    return ReadingsTaken(trial=trial.id, block=_block(taken))
+
+
+def _busy(device: _Device, prediction: Prediction, blocks: list[QueryBlock]) -> Busy:
+    """Give when the device worked and at which power.
+
+    A throttled device takes longer at a lower clock: energy above idle stays that
+    of the same work.
+    """
+    begun = np.concatenate([_column(block.issued_ns) for block in blocks])
+    ended = np.concatenate([_column(block.completed_ns) for block in blocks])
+    speeds = np.frombuffer(device.speeds) if device.speeds else np.ones(len(begun))
+    loads = np.array(device.loads_ns, dtype=np.int64).reshape(-1, 2)
+    starts = np.concatenate((loads[:, 0], begun))
+    order = np.argsort(starts, kind="stable")
+    speeds = np.concatenate((np.ones(len(loads)), speeds))
+    net_w = prediction.active_power_w - prediction.idle_power_w
+    return Busy(
+        start_ns=starts[order],
+        end_ns=np.concatenate((loads[:, 1], ended))[order],
+        watts=(prediction.idle_power_w + net_w * speeds)[order],
+    )
+
+
+def _column(times: "array[int]") -> NDArray[np.int64]:
+    return np.frombuffer(times, dtype=np.int64)
+
+
+def _block(taken: Trace) -> ReadingBlock:
+    return ReadingBlock(
+        channel=Channel(
+            name="power",
+            unit="W",
+            source=SOURCE,
+            rate_hz=NS_PER_S / taken.interval_ns,
+        ),
+        clock=CLOCK,
+        origin=Origin.EMULATED,
+        times_ns=array("q", taken.times_ns.tobytes()),
+        values=array("d", taken.watts.tobytes()),
+    )
