@@ -46,7 +46,10 @@ class BoundQuery(Protocol):
         ...
 
     def outputs(self) -> tuple[Tensor, ...]:
-        """Give the outputs of the last call; views that the next call overwrites."""
+        """Give the outputs of the last call, valid until the session's next one.
+
+        The queries of a session may share the memory of their outputs.
+        """
         ...
 
 

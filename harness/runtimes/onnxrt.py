@@ -243,6 +243,7 @@ class OnnxSession:
             (o.name, _dtype_of(o.name, o.type), tuple(o.shape))
             for o in session.get_outputs()
         ]
+        self._buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         # One RunOptions for all calls: without it the binding makes one a call, which
         # costs about a third of the call to an identity model.
         self._run_options = library.RunOptions()
@@ -264,7 +265,7 @@ class OnnxSession:
                 binding.bind_output(name, "cpu")
                 buffers.append(None)
                 continue
-            buffer: Tensor = np.zeros(shape, dtype)
+            buffer = self._buffer(name, dtype, shape)
             place = buffer.ctypes.data
             binding.bind_output(name, "cpu", 0, buffer.dtype.type, shape, place)
             buffers.append(buffer)
@@ -274,6 +275,13 @@ class OnnxSession:
         call = partial(run, binding._iobinding, self._run_options)  # noqa: SLF001
         return OnnxQuery(call, binding, buffers)
 
+    def _buffer(self, name: str, dtype: str, shape: tuple[int, ...]) -> Tensor:
+        """Give the one buffer for that output, so that many queries take no more."""
+        key = (name, shape)
+        if key not in self._buffers:
+            self._buffers[key] = np.zeros(shape, dtype)
+        return self._buffers[key]
+
     def compute(self, feeds: Feeds) -> tuple[Tensor, ...]:
         """Execute by InferenceSession.run, which allocates its outputs."""
         return tuple(self._session.run(None, dict(feeds)))
@@ -281,6 +289,7 @@ class OnnxSession:
     def close(self) -> None:
         """Let the library's session go."""
         self._session = None
+        self._buffers.clear()
 
     def _symbols(self, feeds: Feeds) -> dict[str, int]:
         """Give the sizes that these inputs bind to the graph's symbols."""

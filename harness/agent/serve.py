@@ -1,0 +1,221 @@
+"""One order, carried out: every failure ends as an event, never as silence."""
+
+import gc
+import os
+import platform
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+
+from harness.agent.overhead import measure_overhead
+from harness.agent.workbench import (
+    QueryInputs,
+    Workbench,
+    prepare_inputs,
+    read_model,
+)
+from harness.clock import Clock
+from harness.domain.query import (
+    ModelLoaded,
+    Noted,
+    Outcome,
+    Phase,
+    QueryBlock,
+    TrialEnded,
+    TrialEvent,
+)
+from harness.errors import DeployMismatch, HarnessError, UsageError
+from harness.loadgen import wire
+from harness.loadgen.machine import samples_per_query
+from harness.loadgen.pump import BLOCK_ROWS, Launch, run_trial
+from harness.loadgen.transcript import Speaker
+from harness.loadgen.wire import Order, Task
+from harness.runtimes.base import Feeds, Runtime
+from harness.runtimes.feeds import SampleLibrary, open_library
+
+
+def serve(order_line: bytes, write: Callable[[bytes], object], clock: Clock) -> None:
+    """Carry out the order on that line, and say everything by `write`, line by line.
+
+    The last event is always TrialEnded, and ``done`` follows it. Raises LinkError for
+    a line that is no order: then there is no trial to speak of.
+    """
+    order = wire.decode_order(order_line)
+    voice = _Voice(Speaker(write))
+    voice.speaker.hello(
+        {
+            "pid": str(os.getpid()),
+            "clock": clock.name,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        }
+    )
+    outcome, reason = _outcome(order, voice, clock)
+    voice.say(
+        TrialEnded(
+            trial=order.trial.id, outcome=outcome, queries=voice.queries, reason=reason
+        )
+    )
+    voice.speaker.done()
+
+
+class _Voice:
+    """Says events and counts the queries in them."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker = speaker
+        self.queries = 0
+
+    def say(self, event: TrialEvent) -> None:
+        if isinstance(event, QueryBlock):
+            self.queries += len(event.completed_ns)
+        self.speaker.event(event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """What carrying out an order takes."""
+
+    order: Order
+    voice: _Voice
+    clock: Clock
+    runtime: Runtime
+
+    def note(self, key: str, value: str) -> None:
+        self.voice.say(Noted(trial=self.order.trial.id, key=key, value=value))
+
+
+def _outcome(order: Order, voice: _Voice, clock: Clock) -> tuple[Outcome, str]:
+    try:
+        with _opened(order.runtime) as runtime:
+            _carry_out(_Desk(order=order, voice=voice, clock=clock, runtime=runtime))
+    except (UsageError, DeployMismatch) as error:
+        return Outcome.REFUSED, str(error)
+    except MemoryError as error:
+        return Outcome.OUT_OF_MEMORY, str(error) or "Python ran out of memory"
+    except HarnessError as error:
+        return Outcome.FAILED, str(error)
+    except Exception as error:  # noqa: BLE001 - the agent's outermost frame
+        return Outcome.FAILED, f"{type(error).__name__}: {error}"
+    return Outcome.DONE, ""
+
+
+@contextmanager
+def _opened(runtime: str) -> Iterator[Runtime]:
+    module, _, name = runtime.partition(":")
+    with getattr(import_module(module), name)() as opened:
+        yield opened
+
+
+def _carry_out(desk: _Desk) -> None:
+    match desk.order.task:
+        case Task.MEASURE:
+            _measure(desk)
+        case Task.START:
+            _start(desk)
+        case Task.INSPECT:
+            _inspect(desk)
+        case _:
+            assert_never(desk.order.task)
+
+
+def _measure(desk: _Desk) -> None:
+    """Carry out a whole trial: overhead, then the scenario, then memory and outputs."""
+    trial = desk.order.trial
+    for key, value in desk.runtime.identify().items():
+        desk.note(key, value)
+    library = _library(desk.order)
+    per_query = samples_per_query(trial)
+    inputs = prepare_inputs(library, per_query, library.sets_for(per_query))
+    desk.note("samples", f"{len(inputs)} x {per_query}")
+    with _collector_at_rest():
+        overhead = measure_overhead(trial, desk.runtime, inputs, desk.clock)
+        desk.voice.say(overhead)
+        _rehearse(trial.id)
+        _execute(desk, inputs, library.sample(0), None)
+
+
+def _start(desk: _Desk) -> None:
+    """Carry out one cold start: nothing comes before its query that need not."""
+    inputs = prepare_inputs(_library(desk.order), 1, 1)
+    launch = Launch(begun_ns=desk.order.spawned_ns)
+    _execute(desk, inputs, inputs[0].last, launch)
+
+
+def _execute(
+    desk: _Desk,
+    inputs: tuple[QueryInputs, ...],
+    first: Feeds,
+    launch: Launch | None,
+) -> None:
+    trial = desk.order.trial
+    with ExitStack() as stack, desk.runtime.explained(trial.model):
+        enter = stack.enter_context
+        bench = Workbench(desk.order, desk.runtime, inputs, desk.clock, enter)
+        run_trial(trial, bench, desk.clock, desk.voice.say, launch=launch)
+        bench.memory.after_queries()
+        checked = bench.check_outputs(first)
+        bench.dispose()
+        stack.close()
+        bench.memory.after_dispose()
+    desk.voice.say(bench.memory.report(trial.id))
+    if not bench.memory.is_reset:
+        desk.note("memory_mark", "not reset")
+    if checked is not None:
+        desk.voice.say(checked)
+
+
+def _library(order: Order) -> SampleLibrary:
+    samples = Path(order.samples_path) if order.samples_path else None
+    return open_library(order.inputs, order.trial.seeds.sample, samples)
+
+
+def _inspect(desk: _Desk) -> None:
+    order, begun_ns = desk.order, desk.clock.now_ns()
+    found = desk.runtime.inspect(read_model(order), order.trial.settings)
+    desk.voice.say(
+        ModelLoaded(
+            trial=order.trial.id,
+            sha256=order.sha256,
+            load_ns=desk.clock.now_ns() - begun_ns,
+            quantised_nodes=found.quantised_nodes,
+            quantisable_nodes=found.quantisable_nodes,
+            placement=found.placement,
+        )
+    )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the garbage collector out of every timed window."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _rehearse(trial: str) -> None:
+    """Write the largest block there is to nowhere.
+
+    The memory that this takes then belongs to the baseline and not to the model.
+    """
+    column = array("q", bytes(8 * BLOCK_ROWS))
+    block = QueryBlock(
+        trial=trial,
+        phase=Phase.WARM_UP,
+        samples_per_query=1,
+        scheduled_ns=column,
+        issued_ns=column,
+        completed_ns=column,
+    )
+    wire.line(wire.encode_event(block))

@@ -1,0 +1,170 @@
+"""Queries for the pump out of a runtime's session: bound once, gone round in turn."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+
+from harness.agent.outputs import OutputCheck, chosen
+from harness.agent.telemetry import MemoryWatch
+from harness.clock import Clock
+from harness.domain.query import ModelLoaded, OutputsChecked, Phase
+from harness.errors import DeployMismatch
+from harness.loadgen.pump import Query
+from harness.loadgen.wire import Order
+from harness.runtimes.base import BoundQuery, Feeds, ModelFile, Runtime, Session
+from harness.runtimes.feeds import SampleLibrary
+
+_ROUNDS = 64
+"""Shuffled rounds before an order repeats itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryInputs:
+    """What one prepared query takes: a batch, or samples that are executed in turn."""
+
+    calls: tuple[Feeds, ...]
+
+    @property
+    def last(self) -> Feeds:
+        """Inputs of the last call, whose outputs are there when the query is done."""
+        return self.calls[-1]
+
+
+def prepare_inputs(
+    library: SampleLibrary, samples_per_query: int, sets: int
+) -> tuple[QueryInputs, ...]:
+    """Make the inputs of `sets` distinct queries of that many samples."""
+    numbers = range(0, sets * samples_per_query, samples_per_query)
+    if library.is_batched:
+        return tuple(
+            QueryInputs(calls=(library.batch(n, samples_per_query),)) for n in numbers
+        )
+    return tuple(
+        QueryInputs(
+            calls=tuple(library.sample(n + i) for i in range(samples_per_query))
+        )
+        for n in numbers
+    )
+
+
+def bind(session: Session, inputs: QueryInputs) -> tuple[Query, BoundQuery]:
+    """Bind one prepared query; gives what executes it and what holds its outputs."""
+    bound = [session.bind(feeds) for feeds in inputs.calls]
+    if len(bound) == 1:
+        return bound[0].call, bound[0]
+    return _in_turn([query.call for query in bound]), bound[-1]
+
+
+def read_model(order: Order) -> ModelFile:
+    """Read the model once. Raises DeployMismatch where it is not the one ordered."""
+    path = Path(order.model_path)
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != order.sha256:
+        raise DeployMismatch(
+            f"The model that was read has sha256 {found[:12]}…, "
+            f"not {order.sha256[:12]}…",
+            where=str(path),
+            remedy="The file changed since the plan was made; plan again.",
+        )
+    return ModelFile(data=data, folder=path.parent)
+
+
+class Workbench:
+    """The executor of a trial. An `Executor` of `harness.loadgen.pump`."""
+
+    def __init__(
+        self,
+        order: Order,
+        runtime: Runtime,
+        inputs: Sequence[QueryInputs],
+        clock: Clock,
+        enter: Callable[[AbstractContextManager[Session]], Session],
+    ) -> None:
+        self.memory = MemoryWatch()
+        self._order = order
+        self._runtime = runtime
+        self._inputs = inputs
+        self._clock = clock
+        self._enter = enter
+        self._session: Session | None = None
+        self._queries: list[tuple[Query, BoundQuery]] = []
+        self._check: OutputCheck | None = None
+        self._watch: Iterator[Query] | None = None
+
+    def load(self) -> ModelLoaded:
+        """Read the model, hold it against its digest, and have it ready."""
+        self.memory.before_load()
+        begun_ns = self._clock.now_ns()
+        model = read_model(self._order)
+        settings = self._order.trial.settings
+        self._session = self._enter(self._runtime.load(model, settings))
+        load_ns = self._clock.now_ns() - begun_ns
+        self.memory.after_load()
+        return ModelLoaded(
+            trial=self._order.trial.id, sha256=self._order.sha256, load_ns=load_ns
+        )
+
+    def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
+        """Give queries in a seeded order; in the measured window some are looked at."""
+        if not self._queries:
+            self._queries = [bind(self._loaded(), one) for one in self._inputs]
+        order = _seeded_order(self._order.trial.seeds.order, len(self._queries))
+        if phase is not Phase.MEASURED:
+            return cycle([self._queries[number][0] for number in order])
+        is_batch = len(self._inputs[0].calls) == 1
+        self._check = OutputCheck(samples_per_call=samples_per_query if is_batch else 1)
+        self._watch = self._watched(order, self._check)
+        return self._watch
+
+    def check_outputs(self, first: Feeds) -> OutputsChecked | None:
+        """Compute again what was looked at; None where no query was measured.
+
+        `first` is the first sample of the library, whose outputs are digested.
+        """
+        if self._check is None or self._watch is None:
+            return None
+        next(self._watch)  # goes on from the last query, which may be due for a look
+        again = [inputs.last for inputs in self._inputs]
+        trial = self._order.trial.id
+        return self._check.conclude(trial, self._loaded(), again, first)
+
+    def dispose(self) -> None:
+        """Let go of every binding, so that the session can be freed."""
+        self._queries.clear()
+        self._watch = None
+        self._session = None
+
+    def _watched(self, order: Sequence[int], check: OutputCheck) -> Iterator[Query]:
+        looks = chosen(self._order.trial.seeds.order)
+        for number, is_due in zip(cycle(order), cycle(looks), strict=False):
+            call, bound = self._queries[number]
+            yield call
+            if is_due:
+                check.due()
+            if check.owed:
+                check.look(number, bound.outputs())
+
+    def _loaded(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("queries before the model was loaded")
+        return self._session
+
+
+def _seeded_order(seed: int, queries: int) -> list[int]:
+    generator = np.random.default_rng(seed)
+    rounds = [generator.permutation(queries) for _ in range(_ROUNDS)]
+    return [int(number) for number in np.concatenate(rounds)]
+
+
+def _in_turn(calls: Sequence[Query]) -> Query:
+    def query() -> None:
+        for call in calls:
+            call()
+
+    return query
