@@ -67,7 +67,8 @@ class RecordWriter:
         self.bundle = bundle
         """Folder of the bundle."""
         self._evidence = bundle / EVIDENCE
-        self._plan = plan
+        self.plan = plan
+        """What is executed."""
         self._journal = journal
         self._utc = utc
         self._trial: Trial | None = None
@@ -157,7 +158,7 @@ class RecordWriter:
         """
         if self._trial is not None:
             raise ValueError(f"trial {self._trial.id} has not ended")
-        if trial not in self._plan.trials or trial.id in self._finished:
+        if trial not in self.plan.trials or trial.id in self._finished:
             raise ValueError(f"trial {trial.id} is not left to execute in this plan")
         data = {"trial": trial.id, "conditions": to_plain(conditions)}
         with self._storing():
@@ -196,10 +197,10 @@ class RecordWriter:
         path = self._evidence / JOURNAL
         with self._storing():
             story = tell(parse(path.read_bytes()).lines, where=str(path))
-            for trial in self._plan.trials:
+            for trial in self.plan.trials:
                 if trial.id not in story.attempts or trial == self._trial:
                     raise ValueError(f"trial {trial.id} has not ended")
-            summed = summaries(story, self._plan)
+            summed = summaries(story, self.plan)
             for name, data in summed.items():
                 write_durably(self._evidence / name, data)
             digests = {name: digest_of(data) for name, data in summed.items()}
@@ -265,7 +266,7 @@ class RecordWriter:
             journal.sync()
 
     def _storing(self) -> AbstractContextManager[None]:
-        done, total = len(self._finished), len(self._plan.trials)
+        done, total = len(self._finished), len(self.plan.trials)
         return storing(
             self._evidence,
             survives=f"{done} of {total} trials are safe, and what was measured since "
