@@ -87,12 +87,13 @@ def find_period(latencies: Reals) -> Period | None:
     scores = normal_scores(latencies)
     first = correlogram(scores).first
     white = scores[1:] - max(first, 0.0) * scores[:-1]
-    power = np.abs(np.fft.rfft(white - white.mean())[1:]) ** 2
+    power = _spectrum(white)
     heights = power / _floor(power)
     searched = heights[_LEAST_CYCLES - 1 :]
     peak = int(np.argmax(searched)) + _LEAST_CYCLES - 1
     chance = -np.expm1(len(searched) * np.log1p(-np.exp(-heights[peak])))
-    share = float(power[max(peak - 1, 0) : peak + 2].sum() / power.sum())
+    seen = _spectrum(scores[1:])
+    share = float(seen[max(peak - 1, 0) : peak + 2].sum() / seen.sum())
     if chance > _PERIOD_LIMIT or share < _SMALLEST_SHARE:
         return None
     return Period(queries=len(white) / (peak + 1), variance_ratio=share)
@@ -152,6 +153,12 @@ def _step(blocks: Reals) -> tuple[Step | None, float]:
     if height <= limit or abs(change) < _SMALLEST_CHANGE:
         return None, scatter
     return Step(change_ratio=change, position_ratio=at / count), scatter
+
+
+def _spectrum(values: Reals) -> Reals:
+    """Give the periodogram without its mean, from one cycle in the window upwards."""
+    power: Reals = np.abs(np.fft.rfft(values - values.mean())[1:]) ** 2
+    return power
 
 
 def _floor(power: Reals) -> Reals:

@@ -149,10 +149,13 @@ def bounds_of_sorted(
     effective = floor(count / design_effect)
     upper = upper_rank(effective, ratio, confidence)
     lower = lower_rank(effective, ratio, confidence)
-    stretch = count / effective if effective else inf
+    if not effective:
+        return Bounds(lower=-inf, upper=inf)
+    below = None if lower is None else (lower - 1) * count // effective
+    above = None if upper is None else -(-upper * count // effective) - 1
     return Bounds(
-        lower=-inf if lower is None else float(ordered[floor((lower - 1) * stretch)]),
-        upper=inf if upper is None else float(ordered[ceil(upper * stretch) - 1]),
+        lower=-inf if below is None else float(ordered[below]),
+        upper=inf if above is None else float(ordered[above]),
     )
 
 

@@ -6,7 +6,7 @@ factor. It knows no measurand and no device.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isinf, sqrt
+from math import hypot, inf, isinf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ def combine(terms: Sequence[Term]) -> tuple[float, float]:
     Satterthwaite (JCGM 100, 5.1.2 and G.4.1). No term, or none above zero, gives
     u = 0 and k = 2.
     """
-    u = sqrt(sum(term.u**2 for term in terms))
+    u = hypot(*(term.u for term in terms))
     if u == 0:
         return 0.0, 2.0
     # shares are taken before the fourth power, which would underflow for seconds
