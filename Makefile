@@ -33,7 +33,7 @@ lock: $(VENV)/.installed-dev ## write the versions installed now to constraints.
 	@$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean: ## remove the environment and everything that was built
-	@rm -rf $(VENV) models/built dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 10

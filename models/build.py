@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path(__file__).resolve().parent / "built",
-        help="folder for the files (default: models/built)",
+        default=Path(__file__).resolve().parents[1] / "build" / "models",
+        help="folder for the files (default: build/models)",
     )
     parser.add_argument(
         "--scheme",

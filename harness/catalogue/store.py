@@ -1,6 +1,6 @@
 """Where built models are kept, and whether a kept one is still good.
 
-In a checkout they lie in ``models/built``; an installed harness keeps them in the
+In a checkout they lie in ``build/models``; an installed harness keeps them in the
 user's cache; the variable DUANPING_MODELS names another folder. Beside each file
 lies a stamp that says what it was built with: a changed builder, or another version
 of what it builds with, makes the file stale.
@@ -30,7 +30,7 @@ def models_root() -> Path:
         return Path(named).expanduser()
     top = shipped.checkout()
     if top is not None:
-        return top / "models" / "built"
+        return top / "build" / "models"
     return Path(platformdirs.user_cache_dir("duanping")) / "models"
 
 

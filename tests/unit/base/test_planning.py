@@ -111,7 +111,7 @@ def test_a_sustained_run_is_repeated_only_by_the_long_presets() -> None:
 
 
 def test_minima_of_queries_and_of_seconds_come_from_the_preset() -> None:
-    plan = make_plan(ingredients("official"))
+    plan = make_plan(replace(ingredients("official"), target="local@"))
 
     windows = {
         (t.minimum.queries, t.minimum.duration_ns)
@@ -120,6 +120,18 @@ def test_minima_of_queries_and_of_seconds_come_from_the_preset() -> None:
     }
 
     assert windows == {(1024, 60 * NS_PER_S)}
+
+
+def test_an_emulated_run_is_long_enough_for_every_percentile() -> None:
+    plan = make_plan(ingredients("rapid"))
+
+    windows = {
+        (t.minimum.queries, t.minimum.duration_ns)
+        for t in plan.trials
+        if t.arm is Arm.DEVICE and isinstance(t.scenario, SingleStream)
+    }
+
+    assert windows == {(3000, 6 * NS_PER_S)}
 
 
 def test_all_arms_and_runs_of_a_workload_see_the_same_samples() -> None:

@@ -200,7 +200,7 @@ def test_models_lie_where_the_variable_says(
 def test_models_of_a_checkout_lie_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DUANPING_MODELS", raising=False)
 
-    assert models_root().parts[-2:] == ("models", "built")
+    assert models_root().parts[-2:] == ("build", "models")
 
 
 def test_models_of_an_installation_lie_in_the_cache_of_the_user(
