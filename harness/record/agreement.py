@@ -36,6 +36,7 @@ from harness.record.layout import (
     is_trace_name,
     load_object,
     read_form,
+    readable,
     require_format,
     short_id_in,
 )
@@ -117,7 +118,9 @@ def _plan_faults(account: Account, bundle: Path) -> Iterator[EvidenceError]:
 
 
 def _summary_faults(account: Account) -> Iterator[EvidenceError]:
-    said = (account.story.ended or {}).get("files", {})
+    ended = account.story.ended or {}
+    where = str(account.evidence / JOURNAL)
+    said = readable(dict[str, str], ended.get("files", {}), where=where)
     for name, form in _SUMMARIES.items():
         if name not in said:
             continue
@@ -143,19 +146,21 @@ def _order_faults(account: Account) -> Iterator[EvidenceError]:
             remedy=DO_NOT_RELY,
         )
     places = {trial.id: n for n, trial in enumerate(account.plan.trials)}
-    executed = list(account.story.attempts)
-    for trial in executed:
+    for trial in account.story.attempts:
         if trial not in places:
             yield EvidenceError(
                 f"Trial {trial} was executed, but the plan has no such trial",
                 where=str(path),
                 remedy=DO_NOT_RELY,
             )
-    known = [trial for trial in executed if trial in places]
+    known = [a for a in account.story.attempts.values() if a.trial in places]
     for before, after in pairwise(known):
-        if places[before] > places[after]:
+        # what was interrupted is made up for when the run is gone on with
+        is_one_sitting = before.sitting == after.sitting
+        if is_one_sitting and places[before.trial] > places[after.trial]:
             yield EvidenceError(
-                f"Trial {after} was executed after {before}, against the plan's order",
+                f"Trial {after.trial} was executed after {before.trial}, against the "
+                "plan's order",
                 where=str(path),
                 remedy=DO_NOT_RELY,
             )

@@ -43,7 +43,13 @@ from harness.record.layout import (
 )
 from harness.record.recovery import recover, require_unfinished
 from harness.record.spool import SpoolWriter, read_spool
-from harness.record.storage import storing, sync_folder, unused, write_durably
+from harness.record.storage import (
+    new_folder,
+    storing,
+    sync_folder,
+    unused,
+    write_durably,
+)
 from harness.record.story import TraceLine, tell
 from harness.record.summary import summaries
 from harness.record.traces import Trace, traces_of
@@ -92,7 +98,7 @@ class RecordWriter:
         name = f"{stamp}_{plan.profile.name}_{identity[:8]}"
         with _making(parent):
             parent.mkdir(parents=True, exist_ok=True)
-            bundle = unused(parent, name, "")
+            bundle = new_folder(parent, name)
             evidence = bundle / EVIDENCE
             (evidence / TRACES).mkdir(parents=True)
             write_durably(evidence / PLAN, written)

@@ -35,6 +35,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def new_folder(parent: Path, name: str) -> Path:
+    """Make a folder ``name``, ``name-2`` … that was not there. Raises OSError."""
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
 def unused(folder: Path, stem: str, suffix: str) -> Path:
     """Give the first of ``stem.suffix``, ``stem-2.suffix`` … that is not there yet."""
     path = folder / f"{stem}{suffix}"

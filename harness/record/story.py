@@ -86,6 +86,8 @@ class Attempt:
     """One execution of a trial, as far as it got."""
 
     trial: str
+    sitting: int = 0
+    """How often the run had been gone on with when this was executed."""
     started_at: str = ""
     ended_at: str = ""
     conditions: ConditionsReached | None = None
@@ -119,6 +121,8 @@ class Story:
     """Trial id → its last execution, in order of execution."""
     findings: list[Finding] = field(default_factory=list)
     abandoned: list[AbandonedFile] = field(default_factory=list)
+    sittings: int = 0
+    """How often the run was gone on with."""
     ended: dict[str, Any] | None = None
     """Data of the run-ended line, where that is the last line."""
     ended_at: str = ""
@@ -161,7 +165,7 @@ def _told(story: Story, line: Line, place: str) -> None:
             story.suts[sut.address] = sut
         case LineType.FINDING:
             # codes of a newer version are left to that version
-            if data.get("code") in CODES:
+            if str(data.get("code")) in CODES:
                 story.findings.append(readable(Finding, data, where=place))
         case LineType.RESUMED:
             _resumed(story, data, place)
@@ -197,6 +201,7 @@ def _begun(story: Story, line: Line, place: str) -> None:
         story.oddities.append((line.seq + 1, f"trial {trial} starts a second time"))
     story.attempts[trial] = Attempt(
         trial=trial,
+        sitting=story.sittings,
         started_at=line.utc,
         conditions=readable(
             ConditionsReached, line.data.get("conditions"), where=place
@@ -215,6 +220,7 @@ def _open(story: Story, line: Line) -> Attempt | None:
 
 def _resumed(story: Story, data: dict[str, Any], place: str) -> None:
     """Forget the attempts that are made again, keep the files that they left."""
+    story.sittings += 1
     story.attempts = {t: a for t, a in story.attempts.items() if a.is_finished}
     files = readable(tuple[AbandonedFile, ...], data.get("abandoned"), where=place)
     story.abandoned.extend(files)

@@ -25,6 +25,8 @@ from harness.errors import Unverifiable
 from harness.record.layout import QUERIES_FORMAT, READINGS_FORMAT, require_format
 from harness.record.spool import Block
 
+# pyarrow reports a damaged footer as OSError
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 _TIMES = ("scheduled_ns", "issued_ns", "completed_ns")
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]+")
 
@@ -147,7 +149,7 @@ def read_queries(data: bytes, *, where: str) -> Queries:
             samples_per_query=int(metadata["samples_per_query"]),
             segment_rates_hz={int(name): float(rates[name]) for name in rates},
         )
-    except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(error, where) from error
 
 
@@ -167,7 +169,7 @@ def read_readings(data: bytes, *, where: str) -> ReadingBlock:
             times_ns=array("q", _bytes_of(table, "time_ns", "i8")),
             values=array("d", _bytes_of(table, "value", "f8")),
         )
-    except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(error, where) from error
 
 
@@ -223,7 +225,9 @@ class _ReadingColumns:
 
 
 def _column(numbers: "array[Any]", form: str) -> Any:  # noqa: ANN401 - pyarrow
-    return pa.array(np.asarray(numbers, dtype=form))
+    # from_buffers: pa.array() of numpy imports pandas, in the middle of a run
+    kind = {"i8": pa.int64(), "f8": pa.float64(), "i1": pa.int8()}[form]
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def _parquet(

@@ -1,13 +1,17 @@
 """A small record with figures of both arms, and the bundle that holds it."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.domain.finding import Finding, Severity
 from harness.domain.plan import Arm
 from harness.domain.record import LabInfo, RunRecord
+from harness.record.digest import digest_of
 from harness.testing.builders import (
     a_plan,
     a_record,
@@ -16,6 +20,29 @@ from harness.testing.builders import (
     some_latencies,
 )
 from harness.testing.bundles import write_bundle
+
+Retell = Callable[[Path, Callable[[list[Any]], None]], None]
+
+
+@pytest.fixture
+def retell() -> Retell:
+    """Give a function that changes a journal's lines and chains them soundly anew.
+
+    The manifest goes: such a record can be told from a killed one by its content only.
+    """
+
+    def retold(bundle: Path, change: Callable[[list[Any]], None]) -> None:
+        journal = bundle / "evidence" / "journal.jsonl"
+        lines = [json.loads(text) for text in journal.read_text().splitlines()]
+        change(lines)
+        head, texts = "0" * 64, []
+        for number, line in enumerate(lines):
+            texts.append(json.dumps({**line, "seq": number, "prev": head}).encode())
+            head = digest_of(texts[-1])
+        journal.write_bytes(b"".join(text + b"\n" for text in texts))
+        (bundle / "evidence" / "manifest.json").unlink()
+
+    return retold
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -140,6 +141,19 @@ def test_a_trial_without_queries_has_no_queries_file() -> None:
 def test_bytes_that_are_no_trace_are_unverifiable() -> None:
     with pytest.raises(Unverifiable, match="not a trace that can be read"):
         read_queries(b"PAR1 and nothing more", where="traces/x.parquet")
+
+
+@given(at=st.integers(min_value=0), value=st.integers(1, 255))
+def test_a_damaged_trace_is_read_or_refused_and_never_crashes(
+    at: int, value: int
+) -> None:
+    data = bytearray(queries_bytes(some_queries(some_latencies(20)), "c"))
+    data[at % len(data)] ^= value
+
+    with suppress(Unverifiable):
+        queries = read_queries(bytes(data), where="traces/x.parquet")
+
+        assert len(queries.issued_ns) == len(queries.completed_ns)
 
 
 def test_a_readings_file_is_not_taken_for_queries() -> None:

@@ -4,9 +4,11 @@ from array import array
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.domain.query import Outcome
 from harness.domain.record import Queries, RunRecord
 from harness.domain.sut import ConditionsReached
 from harness.errors import (
@@ -15,10 +17,13 @@ from harness.errors import (
     RecordTruncated,
     Unverifiable,
 )
+from harness.record.bundle import RecordWriter
 from harness.record.digest import entry_of
 from harness.record.layout import form_bytes
 from harness.record.verify import Verification, require_intact, require_sound, verify
-from harness.testing.bundles import new_writer, write_bundle, write_trial
+from harness.testing.bundles import StepClock, new_writer, write_bundle, write_trial
+
+Retell = Callable[[Path, Callable[[list[Any]], None]], None]
 
 
 def manifest_again(bundle: Path) -> None:
@@ -350,3 +355,105 @@ def test_what_verify_finds_can_be_written_as_json(bundle: Path) -> None:
     written = json.loads(json.dumps(asdict(verify(bundle))))
 
     assert written["problems"][0]["code"] == "digest-mismatch"
+
+
+def of_type(lines: list[Any], kind: str) -> Any:  # noqa: ANN401 - a JSON line
+    return next(line for line in lines if line["type"] == kind)
+
+
+def an_unknown_trial(lines: list[Any]) -> None:
+    for line in lines[3:]:
+        if "trial" in line["data"] and line["data"]["trial"].endswith("host.r1"):
+            line["data"]["trial"] = "kws.other.r1"
+
+
+def an_event_after_the_end(lines: list[Any]) -> None:
+    lines.append(of_type(lines, "event"))
+
+
+def a_trial_inside_another(lines: list[Any]) -> None:
+    del lines[lines.index(of_type(lines, "trial-ended"))]
+
+
+def a_trial_twice(lines: list[Any]) -> None:
+    at = lines.index(of_type(lines, "trial-ended"))
+    lines[at + 1 : at + 1] = lines[3 : at + 1]
+
+
+def a_second_beginning(lines: list[Any]) -> None:
+    lines.append(lines[0])
+
+
+def rows_that_are_not_there(lines: list[Any]) -> None:
+    of_type(lines, "trace")["data"]["rows"] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (an_unknown_trial, "the plan has no such trial"),
+        (an_event_after_the_end, "event outside its trial"),
+        (a_trial_inside_another, "the trial before has not ended"),
+        (a_trial_twice, "starts a second time"),
+        (a_second_beginning, "begins with run-started once"),
+        (rows_that_are_not_there, "rows are missing"),
+    ],
+)
+def test_a_journal_that_contradicts_itself_is_found(
+    bundle: Path,
+    retell: Retell,
+    change: Callable[[list[Any]], None],
+    what: str,
+) -> None:
+    retell(bundle, change)
+
+    with pytest.raises(EvidenceError, match=what) as found:
+        require_sound(bundle)
+
+    assert found.value.code == "evidence"
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], {"sut.json": 1}, {"a": {}}])
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("run-started", "format"),
+        ("run-started", "plan_id"),
+        ("sut", "sut"),
+        ("trial-started", "trial"),
+        ("trial-started", "conditions"),
+        ("event", "kind"),
+        ("trace", "rows"),
+        ("trace", "file"),
+        ("trace", "use"),
+        ("trial-ended", "outcome"),
+        ("finding", "code"),
+        ("run-ended", "files"),
+    ],
+)
+def test_a_journal_may_say_anything_and_verify_still_answers(
+    bundle: Path, retell: Retell, kind: str, key: str, value: object
+) -> None:
+    def changed(lines: list[Any]) -> None:
+        of_type(lines, kind)["data"][key] = value
+
+    retell(bundle, changed)
+
+    assert verify(bundle).problems
+
+
+def test_trials_made_up_for_later_are_in_order_in_each_sitting(
+    tmp_path: Path, small_record: RunRecord
+) -> None:
+    first, second, third = small_record.trials
+    with new_writer(tmp_path, small_record.plan) as writer:
+        write_trial(writer, replace(first, outcome=Outcome.INTERRUPTED))
+        write_trial(writer, second)
+    with RecordWriter.resume(
+        writer.bundle, utc=StepClock(), harness_version="0.1.0"
+    ) as writer:
+        write_trial(writer, first)
+        write_trial(writer, third)
+        writer.finish()
+
+    require_sound(writer.bundle)
