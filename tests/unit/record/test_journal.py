@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StorageError
@@ -74,6 +74,7 @@ def test_a_line_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_parsing_answers_for_any_bytes(data: bytes) -> None:
     journal = parse(data)
 

@@ -2,7 +2,7 @@ from array import array
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.domain.origin import Origin
@@ -81,6 +81,7 @@ def test_a_block_that_was_damaged_ends_the_spool(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_what_follows_the_head_may_be_anything(data: bytes) -> None:
     assert list(read_spool(b"duanping/spool/1\n" + data, "kws.r1")) == []
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.domain.origin import Origin
@@ -66,6 +66,7 @@ def test_queries_come_back_as_they_were() -> None:
     st.sampled_from([None, 0.1, 1e5]),
     st.text(max_size=8),
 )
+@settings(deadline=None)
 def test_readings_come_back_as_they_were(
     values: list[float], rate_hz: float | None, source: str
 ) -> None:
@@ -144,6 +145,7 @@ def test_bytes_that_are_no_trace_are_unverifiable() -> None:
 
 
 @given(at=st.integers(min_value=0), value=st.integers(1, 255))
+@settings(deadline=None)
 def test_a_damaged_trace_is_read_or_refused_and_never_crashes(
     at: int, value: int
 ) -> None:
