@@ -7,26 +7,20 @@ from harness.domain.plan import Minimum
 from harness.units import NS_PER_S
 
 
-def periodic(
-    period_ns: int, minimum: Minimum, *, start_ns: int = 0
-) -> NDArray[np.int64]:
-    """Give instants in ns, one every `period_ns` from `start_ns` on.
+def periodic(period_ns: int, minimum: Minimum) -> NDArray[np.int64]:
+    """Give instants in ns, one every `period_ns` from 0 on.
 
-    There are as many as both minima ask for; the window reaches from `start_ns` to
-    one period after the last instant.
+    There are as many as both minima ask for; the window reaches to one period after
+    the last instant.
     """
     count = max(minimum.queries, -(-minimum.duration_ns // period_ns))
-    return start_ns + period_ns * np.arange(count, dtype=np.int64)
+    return period_ns * np.arange(count, dtype=np.int64)
 
 
 def poisson(
-    rate_hz: float,
-    minimum: Minimum,
-    generator: np.random.Generator,
-    *,
-    start_ns: int = 0,
+    rate_hz: float, minimum: Minimum, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw the instants in ns of a Poisson process of `rate_hz` from `start_ns` on.
+    """Draw the instants in ns of a Poisson process of `rate_hz` from 0 on.
 
     It ends with the first arrival at which both minima are met. Gaps are drawn from
     the exponential distribution with mean 1/rate.
@@ -40,4 +34,4 @@ def poisson(
         offsets = np.concatenate((offsets, last + np.cumsum(gaps)))
     long_enough = int(np.searchsorted(offsets, minimum.duration_ns)) + 1
     count = max(minimum.queries, long_enough)
-    return start_ns + np.rint(offsets[:count]).astype(np.int64)
+    return np.rint(offsets[:count]).astype(np.int64)

@@ -29,8 +29,6 @@ from harness.loadgen.earlystop import allowed_late, needed_queries
 from harness.loadgen.search import Search
 from harness.units import NS_PER_S
 
-LEAD_NS = 2_000_000
-"""A schedule begins this long after it is made, so that its first query is on time."""
 COLD_STARTS_AT_MOST = 30
 """More fresh processes than this add time and no knowledge (p90 needs 29)."""
 
@@ -64,13 +62,16 @@ class Burst:
 class Replay:
     """Queries at scheduled instants, each as soon as it is due and the last is done.
 
-    The replay is given up when more than `allowed_late` queries took longer than
-    `bound_ns` from their scheduled instant; both None: never.
+    Query i is due `offsets_ns[i]` after `origin_ns`; None: an instant that the pump
+    chooses once all is ready, so that the first query is on time. The replay is given
+    up when more than `allowed_late` queries took longer than `bound_ns` from their
+    scheduled instant; both None: never.
     """
 
     phase: Phase
     samples_per_query: int
-    scheduled_ns: NDArray[np.int64]
+    offsets_ns: NDArray[np.int64]
+    origin_ns: int | None = None
     segment: int = 0
     rate_hz: float | None = None
     bound_ns: int | None = None
@@ -209,7 +210,8 @@ def _first_queries(state: State, now: int) -> tuple[State, Instruction]:
         return replace(state, stage=Stage.MEASURING), Replay(
             phase=Phase.MEASURED,
             samples_per_query=1,
-            scheduled_ns=np.array([state.loading_ns], dtype=np.int64),
+            offsets_ns=np.zeros(1, dtype=np.int64),
+            origin_ns=state.loading_ns,
         )
     warm_up = _burst(state.trial, Phase.WARM_UP, state.trial.warm_up, now)
     return replace(state, stage=Stage.WARMING), warm_up
@@ -231,12 +233,12 @@ def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
             return state, Replay(
                 phase=Phase.MEASURED,
                 samples_per_query=1,
-                scheduled_ns=periodic(period_ns, trial.minimum, start_ns=now + LEAD_NS),
+                offsets_ns=periodic(period_ns, trial.minimum),
             )
         case Server() as server:
             back_to_back_hz = warmed.queries * NS_PER_S / max(1, warmed.elapsed_ns)
             search = Search.begin(back_to_back_hz, server.rate_tolerance)
-            return _probe(replace(state, search=search), server, now)
+            return _probe(replace(state, search=search), server)
         case _:
             assert_never(trial.scenario)
 
@@ -270,10 +272,10 @@ def _after_probe(
     state = replace(state, search=search)
     if search.is_over:
         return _settle(state, done.now_ns)
-    return _probe(state, server, done.now_ns)
+    return _probe(state, server)
 
 
-def _probe(state: State, server: Server, now: int) -> tuple[State, Instruction]:
+def _probe(state: State, server: Server) -> tuple[State, Instruction]:
     if state.search is None:
         raise ValueError("a probe of a server without a search")
     search, trial = state.search, state.trial
@@ -282,12 +284,12 @@ def _probe(state: State, server: Server, now: int) -> tuple[State, Instruction]:
         duration_ns=trial.minimum.duration_ns,
     )
     generator = np.random.default_rng((trial.seeds.arrival, search.probe))
-    scheduled = poisson(search.rate_hz, enough, generator, start_ns=now + LEAD_NS)
-    tolerated = allowed_late(len(scheduled), server.percentile)
+    offsets = poisson(search.rate_hz, enough, generator)
+    tolerated = allowed_late(len(offsets), server.percentile)
     return replace(state, allowed_late=tolerated), Replay(
         phase=Phase.MEASURED,
         samples_per_query=1,
-        scheduled_ns=scheduled,
+        offsets_ns=offsets,
         segment=search.probe,
         rate_hz=search.rate_hz,
         bound_ns=server.latency_bound_ns,

@@ -40,6 +40,8 @@ BLOCK_ROWS = 8192
 """A block is never larger; its three columns and their text stay below 1 MB."""
 SLACK_NS = 10_000_000
 """Scheduled queries are handed on only in a pause at least this long."""
+LEAD_NS = 10_000_000
+"""A schedule begins this long after it is ready, so that its first query is on time."""
 _NEVER_LATE_NS = 2**63 - 1
 
 Query = Callable[[], object]
@@ -198,7 +200,7 @@ class _Pump:
 
     def _replay(self, do: Replay) -> ReplayDone:
         calls = self._calls_in(do.phase, do.samples_per_query)
-        schedule = _Schedule(do)
+        schedule = _Schedule(do, self._clock)
         while not schedule.is_over:
             first = schedule.row
             schedule.run_to_pause(calls, self._clock)
@@ -228,9 +230,12 @@ class _Pump:
 class _Schedule:
     """A replay in progress: which query is next, and how many came too late."""
 
-    def __init__(self, do: Replay) -> None:
-        self.due_ns = array("q", do.scheduled_ns.tobytes())
-        self.times = Times(len(self.due_ns))
+    def __init__(self, do: Replay, clock: Clock) -> None:
+        self.times = Times(len(do.offsets_ns))
+        origin_ns = do.origin_ns
+        if origin_ns is None:
+            origin_ns = clock.now_ns() + LEAD_NS
+        self.due_ns = array("q", (do.offsets_ns + origin_ns).tobytes())
         self.row = 0
         self.late = 0
         self._bound_ns = _NEVER_LATE_NS if do.bound_ns is None else do.bound_ns
