@@ -53,7 +53,10 @@ WANTED: Mapping[str, Wanted] = {
     "per_kernel": Wanted(unit="s", meaning="each kernel that is called"),
     "fixed": Wanted(unit="s", meaning="each inference, whatever the model"),
     "prunes_dead_channels": Wanted(
-        unit="ratio", meaning="1: the stack drops zero filters", default=0.0, at_most=1.0
+        unit="ratio",
+        meaning="1: the stack drops zero filters",
+        default=0.0,
+        at_most=1.0,
     ),
     "uncertainty": Wanted(
         unit="ratio", meaning="standard relative uncertainty of a predicted latency"
@@ -66,15 +69,15 @@ WANTED: Mapping[str, Wanted] = {
         unit="ratio", meaning="share of slow outliers", default=0.0, at_most=1.0
     ),
     "jitter.tail_factor": Wanted(
-        unit="ratio", meaning="how many times slower an outlier is", default=1.0
+        unit="ratio", meaning="how much slower an outlier is", default=1.0
     ),
     "power.active": Wanted(unit="W", meaning="mean while it computes"),
     "power.idle": Wanted(unit="W", meaning="mean between inferences"),
     "memory.weight_factor": Wanted(
-        unit="ratio", meaning="bytes held for each byte of weights", default=1.0
+        unit="ratio", meaning="bytes held for a byte of weights", default=1.0
     ),
     "memory.arena_factor": Wanted(
-        unit="ratio", meaning="bytes held for each byte of live activations", default=1.0
+        unit="ratio", meaning="bytes held for a byte of live activations", default=1.0
     ),
     "memory.base": Wanted(
         unit="B", meaning="runtime without a model: resident set, or its own RAM"

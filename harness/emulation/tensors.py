@@ -75,8 +75,10 @@ class Tensors:
     def zero_filter_share(self, name: str) -> float:
         """Give the share of a stored weight's filters (axis 0) that are all zero."""
         tensor = self._stored.get(self.root(name))
-        if tensor is None or not tensor.dims or tensor.data_type in _HALF_BYTES:
+        if tensor is None or tensor.data_type in _HALF_BYTES or not prod(tensor.dims):
             return 0.0
+        if self._shapes.get(name) != tuple(tensor.dims):
+            return 0.0  # reshaped: axis 0 of what is stored need not be filters
         weights = numpy_helper.to_array(tensor)
         filters = weights.reshape(weights.shape[0], -1)
         is_zero = (filters == self._zero_point(name, len(filters))).all(axis=1)
