@@ -104,8 +104,10 @@ def energy_answers(group: Group) -> Iterator[Answer]:
 
 def run_energy(trial: TrialRecord) -> RunEnergy | None:
     """Integrate one run; None where readings are missing or do not span the window."""
-    trace, window = power_trace(trial), window_of(trial)
-    if trace is None or window is None or not trace.covers(window):
+    trace, window, queries = power_trace(trial), window_of(trial), trial.queries
+    if trace is None or window is None or queries is None:
+        return None
+    if not trace.covers(window):
         return None
     tail_s = float(trace.ends_s[-1]) - window.end_s
     # half of the idle time after is kept for the baseline
@@ -113,7 +115,7 @@ def run_energy(trial: TrialRecord) -> RunEnergy | None:
     idle = idle_power(baselines(trial, trace, guard_s))
     gross = _gross(trace, window, idle)
     net = None if idle is None else _net(trace, window, idle, guard_s)
-    inferences = _inferences(trial)
+    inferences = float(is_measured(queries).sum() * queries.samples_per_query)
     return RunEnergy(
         gross_j=_per(gross, inferences),
         net_j=None if net is None else _per(net, inferences),
@@ -197,13 +199,6 @@ def _one_run_j(trace: PowerTrace, window: Window, mean_w: float) -> float:
 def _idle_reading(idle: Idle) -> Reading:
     drift = abs(idle.drift_w or 0.0) / sqrt(12)
     return Reading(value=idle.power_w, u_a=idle.u_w, u_b=drift)
-
-
-def _inferences(trial: TrialRecord) -> float:
-    queries = trial.queries
-    if queries is None:
-        return 0.0
-    return float(is_measured(queries).sum() * queries.samples_per_query)
 
 
 def _per(reading: Reading, divisor: float) -> Reading:

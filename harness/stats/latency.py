@@ -12,8 +12,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
 
-import numpy as np
-
 from harness.domain.scenario import (
     ColdStart,
     MultiStream,
@@ -25,11 +23,12 @@ from harness.domain.scenario import (
 )
 from harness.stats.group import TOO_FEW_QUERIES, Answer, Figure, Group
 from harness.stats.mean import mean_of_runs, rate_of_runs, repeatability
-from harness.stats.series import Stream, spacings_s
+from harness.stats.series import spacings_s
 from harness.stats.tails import (
     Shortfall,
     gap_of_runs,
     percentile_of_runs,
+    percentile_of_starts,
     relative_gap_of_runs,
 )
 from harness.stats.uncertainty import rectangular
@@ -67,7 +66,8 @@ def latency_answers(group: Group) -> Iterator[Answer]:
             yield _rate(group)
             yield from _repeatability(group)
         case ColdStart():
-            yield _cold_start(group)
+            found = percentile_of_starts(group.streams, _COLD_START)
+            yield _answer(group, "cold_start_p90", found)
         case Server():
             return  # its latencies belong to probed rates, not to the device
         case _:
@@ -115,23 +115,6 @@ def _repeatability(group: Group) -> Iterator[Answer]:
     if len(means) >= _LEAST_RUNS_FOR_A_SPREAD:
         figure = replace(repeatability(means), queries=group.queries)
         yield group.estimate("repeat_cv", figure)
-
-
-def _cold_start(group: Group) -> Answer:
-    """Take all cold starts as one sample: each is a run of its own.
-
-    Every one of them is a fresh process, so that those of several trials are put
-    together, in the order in which they happened.
-    """
-    starts = [float(start) for stream in group.streams for start in stream.latencies_s]
-    found = percentile_of_runs([Stream(np.array(starts))], _COLD_START)
-    if isinstance(found, Figure):
-        found = replace(
-            found,
-            runs=len(starts),
-            method="nearest-rank percentile of fresh processes, order-statistic bounds",
-        )
-    return _answer(group, "cold_start_p90", found)
 
 
 def with_overhead(figure: Figure, group: Group) -> Figure:

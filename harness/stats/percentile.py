@@ -10,6 +10,7 @@ as for samples with a design effect (Korn and Graubard, Survey Methodology 24 (1
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, floor, inf, log
+from typing import assert_never
 
 import numpy as np
 from scipy import special
@@ -65,6 +66,8 @@ def percentile_of_sorted(
             return float(ordered[min(floor(_product(count, ratio)), count - 1)])
         case Definition.LINEAR:
             return float(np.quantile(ordered, ratio, method="linear"))
+        case _:
+            assert_never(method)
 
 
 def nearest_rank(count: int, ratio: float) -> int:
@@ -84,12 +87,12 @@ def upper_rank(count: int, ratio: float, confidence: float = CONFIDENCE) -> int 
     """
     if count < minimum_queries(ratio, confidence):
         return None
-    rank = max(1, ceil(float(special.bdtrik(confidence, count, ratio))))
-    while special.bdtr(rank - 1, count, ratio) < confidence:
-        rank += 1
-    while rank > 1 and special.bdtr(rank - 2, count, ratio) >= confidence:
-        rank -= 1
-    return rank
+    low, high = 1, count
+    while low < high:
+        middle = (low + high) // 2
+        is_enough = special.bdtr(middle - 1, count, ratio) >= confidence
+        low, high = (low, middle) if is_enough else (middle + 1, high)
+    return high
 
 
 def lower_rank(count: int, ratio: float, confidence: float = CONFIDENCE) -> int | None:

@@ -15,6 +15,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, Server, Sustained
 from harness.stats.energy import GUARD_READINGS, idle_power
 from harness.stats.group import origin_of
+from harness.stats.percentile import percentile_of_sorted
 from harness.stats.power import baselines, power_trace
 from harness.stats.series import stream_of, window_of
 from harness.stats.severity import finding
@@ -228,7 +229,7 @@ def _overhead(trial: TrialRecord) -> Iterator[Finding]:
     stream = stream_of(trial)
     if trial.overhead is None or not len(stream):
         return
-    median = float(stream.ordered[len(stream) // 2])
+    median = percentile_of_sorted(stream.ordered, 0.5)
     cost = trial.overhead.latency_p50_ns / NS_PER_S
     if cost > OVERHEAD_LIMIT * median:
         yield finding(

@@ -466,3 +466,27 @@ def test_nothing_about_the_host_can_do_more_than_be_noted() -> None:
         if one.subject == HOST:
             assert one.severity is Severity.NOTE
     assert any(t.trial.arm is Arm.HOST for t in record.trials)
+
+
+def test_a_finished_trial_without_queries_has_no_window() -> None:
+    record = changed(
+        a_record(["kws"]), DEVICE, lambda trial: replace(trial, queries=None)
+    )
+
+    found = findings_of(record)
+
+    assert found["too-few-queries"].values["queries"] == 0
+    assert found["window-too-short"].values["seconds"] == 0.0
+
+
+def test_a_full_official_run_of_trained_models_has_nothing_against_it() -> None:
+    record = official(measured(a_record(["kws"])))
+    model = replace(record.plan.models[0], is_trained=True)
+    record = replace(
+        record,
+        plan=replace(record.plan, models=(model,)),
+        trials=tuple(surroundings(ambient_degc=23.0)(t) for t in record.trials),
+        lab=LabInfo(fields={"sampling.units": "3"}),
+    )
+
+    assert findings_of(record) == {}

@@ -183,10 +183,10 @@ def test_withheld_jitter_is_withheld_in_frames_too() -> None:
 
     frames = found["jitter_frame_ratio"]
     assert isinstance(frames, Withheld)
-    assert frames.needed_queries == 309
+    assert frames.needed_queries == 299
 
 
-def test_cold_starts_of_all_trials_count_one_by_one() -> None:
+def test_few_cold_starts_a_run_are_put_together() -> None:
     runs = runs_of(
         ColdStart(),
         [some_latencies(18, median_ns=5e8, seed=seed) for seed in range(3)],
@@ -194,8 +194,34 @@ def test_cold_starts_of_all_trials_count_one_by_one() -> None:
 
     p90 = estimate_of(by_name(a_group(*runs))["cold_start_p90"])
 
-    assert (p90.runs, p90.queries) == (30, 30)
+    assert (p90.runs, p90.queries) == (3, 30)
     assert p90.upper_bound is not None
+    assert "of fresh processes" in p90.method
+
+
+def test_enough_cold_starts_a_run_are_never_put_together() -> None:
+    runs = runs_of(
+        ColdStart(),
+        [some_latencies(38, median_ns=5e8, seed=seed) for seed in range(3)],
+    )
+
+    p90 = estimate_of(by_name(a_group(*runs))["cold_start_p90"])
+
+    assert (p90.runs, p90.queries) == (3, 90)
+    assert "per run" in p90.method
+
+
+def test_runs_whose_cold_starts_differ_widen_the_bound() -> None:
+    alike = [some_latencies(18, median_ns=5e8, seed=seed) for seed in range(3)]
+    unlike = [alike[0], alike[1] // 2, alike[2] * 2]
+
+    calm = estimate_of(by_name(a_group(*runs_of(ColdStart(), alike)))["cold_start_p90"])
+    wide = estimate_of(
+        by_name(a_group(*runs_of(ColdStart(), unlike)))["cold_start_p90"]
+    )
+
+    assert (wide.upper_bound or 0) > 1.2 * wide.value
+    assert (calm.upper_bound or 9) < 1.2 * calm.value
 
 
 def test_too_few_cold_starts_are_said_to_be_too_few() -> None:

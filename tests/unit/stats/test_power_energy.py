@@ -306,6 +306,23 @@ def test_always_on_power_and_battery_come_from_the_periodic_load() -> None:
     assert drain.standard_uncertainty / drain.value == pytest.approx(relative)
 
 
+def test_a_device_without_a_battery_has_no_battery_life() -> None:
+    scenario = Periodic(period_ns=50_000_000, deadline_ns=50_000_000)
+    group = a_group(a_run(trial=a_trial(scenario=scenario)))
+    on_mains = replace(group, profile=replace(group.profile, battery_j=None))
+
+    found = estimates_of(on_mains)
+
+    assert "always_on_power" in found
+    assert not {"battery_life", "battery_drain"} & found.keys()
+
+
+def test_a_single_reading_is_no_trace() -> None:
+    block = readings(np.array([5.0]), np.array([1.0]))
+
+    assert power_trace(replace(a_run(), readings=(block,))) is None
+
+
 def test_a_window_of_periods_ends_with_its_last_period() -> None:
     scenario = Periodic(period_ns=50_000_000, deadline_ns=50_000_000)
     run = a_run(trial=a_trial(scenario=scenario))

@@ -118,6 +118,14 @@ def test_growth_of_the_resident_set_is_taken_from_its_curve() -> None:
     assert growth.value == pytest.approx(0.1)
 
 
+def test_a_curve_of_too_few_points_has_no_growth() -> None:
+    assert rss_growth(with_rss(a_long_run(1.0), np.array([5e7, 6e7]))) is None
+
+
+def test_a_curve_of_nothing_has_no_growth() -> None:
+    assert rss_growth(with_rss(a_long_run(1.0), np.zeros(100))) is None
+
+
 def test_without_a_curve_growth_is_not_readable() -> None:
     growth = by_name(list(sustained_answers(a_group(a_long_run(1.0)))))["rss_growth"]
 
@@ -204,6 +212,17 @@ def test_several_searches_are_put_together() -> None:
     assert isinstance(rate, Estimate)
     assert rate.value == pytest.approx(60.0)
     assert rate.runs == 3
+
+
+def test_a_rate_that_got_no_query_is_no_probe() -> None:
+    search = a_search({40.0: 20e6})
+    assert search.queries is not None
+    rates = {**search.queries.segment_rates_hz, 7: 99.0}
+    queries = replace(search.queries, segment_rates_hz=rates)
+
+    found = probes(replace(search, queries=queries), SERVER)
+
+    assert [probe.rate_hz for probe in found] == [40.0]
 
 
 def test_a_search_that_recorded_nothing_is_withheld() -> None:

@@ -17,6 +17,7 @@ from harness.stats.tails import (
     Shortfall,
     gap_of_runs,
     percentile_of_runs,
+    percentile_of_starts,
     relative_gap_of_runs,
 )
 from harness.stats.uncertainty import combine
@@ -153,11 +154,54 @@ def test_gaps_are_the_tail_less_the_median_in_seconds_and_as_a_ratio() -> None:
     assert relative.value == pytest.approx(p999 / p50 - 1)
 
 
-def test_a_gap_takes_more_queries_than_its_tail() -> None:
-    latencies = np.random.default_rng(12).permutation(np.linspace(0.01, 0.02, 305))
+def test_a_gap_takes_no_more_queries_than_its_tail() -> None:
+    latencies = np.random.default_rng(12).permutation(np.linspace(0.01, 0.02, 299))
 
-    # at 95.5 %: ⌈ln 0.045 / ln 0.99⌉
-    assert gap_of_runs([Stream(latencies)], 0.99) == Shortfall(needed=309, observed=305)
+    short = gap_of_runs([Stream(latencies[1:])], 0.99)
+
+    assert short == Shortfall(needed=299, observed=298)
+    assert isinstance(gap_of_runs([Stream(latencies)], 0.99), Figure)
+
+
+@pytest.mark.parametrize("starts", [[5, 5], [], [0]])
+def test_too_few_starts_in_all_are_a_shortfall(starts: list[int]) -> None:
+    generator = np.random.default_rng(7)
+    runs = [Stream(0.5 + 0.01 * generator.random(count)) for count in starts]
+
+    found = percentile_of_starts(runs, 0.9)
+
+    assert found == Shortfall(needed=29, observed=sum(starts))
+
+
+def test_starts_of_one_run_alone_have_bounds() -> None:
+    run = Stream(0.5 + 0.01 * np.random.default_rng(8).random(40))
+
+    figure = found_figure(percentile_of_starts([run], 0.9))
+
+    assert (figure.runs, figure.queries) == (1, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [0.0, 0.05])
+def test_bounds_of_few_cold_starts_hold(level: float) -> None:
+    generator = np.random.default_rng(23)
+    truth = 0.02 * np.exp(SIGMA * ndtri(0.9) + level**2 / 2)
+
+    figures = [
+        found_figure(
+            percentile_of_starts(
+                [
+                    a_run(10, generator, level=level * own)
+                    for own in generator.standard_normal(3)
+                ],
+                0.9,
+            )
+        )
+        for _ in range(1000)
+    ]
+
+    assert np.mean([(f.upper or 0) >= truth for f in figures]) >= 0.93
+    assert np.mean([(f.lower or 1) <= truth for f in figures]) >= 0.93
 
 
 @pytest.mark.slow
