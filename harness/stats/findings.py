@@ -13,13 +13,14 @@ from harness.domain.plan import Arm
 from harness.domain.record import RunRecord
 from harness.stats.group import groups_of, origin_of
 from harness.stats.patterns import check_group
-from harness.stats.severity import finding
+from harness.stats.severity import SEVERITIES, finding
 from harness.stats.trialchecks import check_trial
 
 SPREAD_LIMIT = 0.10
 """Coefficient of variation between runs (method, section 7)."""
 SPECIMENS_ASKED = 3
 """Specimens that an official run records (method, section 1)."""
+_NOTED = "finding."
 
 
 def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, ...]:
@@ -30,6 +31,7 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
     found = [
         *record.findings,
         *_about_run(record),
+        *_noted(record),
         *_spreads(estimates),
         *(one for trial in record.trials for one in check_trial(record, trial)),
         *_not_executed(record),
@@ -65,6 +67,21 @@ def _about_run(record: RunRecord) -> Iterator[Finding]:
         yield finding("preset-not-evidential", "run", preset=plan.preset.name)
     elif Origin.MEASURED in origins:
         yield from _official(record)
+
+
+def _noted(record: RunRecord) -> Iterator[Finding]:
+    """Take up what a device model said of itself in the notes of its trials.
+
+    A note with the key ``finding.CODE`` is one; it is about the workload, whichever of
+    its trials said it.
+    """
+    for trial in record.trials:
+        for key, detail in trial.notes.items():
+            code = key.removeprefix(_NOTED)
+            if key.startswith(_NOTED) and code in SEVERITIES:
+                yield finding(
+                    code, trial.trial.workload, trial.trial.arm, detail=detail
+                )
 
 
 def _official(record: RunRecord) -> Iterator[Finding]:

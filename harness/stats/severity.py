@@ -50,6 +50,10 @@ _NOTES = (
     "half-fused",
     "not-quantised",
     "emulated",
+    "emulation-not-validated",
+    "outside-emulation-domain",
+    "operator-unknown",
+    "does-not-fit-memory",
     "preset-not-evidential",
 )
 

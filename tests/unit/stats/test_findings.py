@@ -490,3 +490,20 @@ def test_a_full_official_run_of_trained_models_has_nothing_against_it() -> None:
     )
 
     assert findings_of(record) == {}
+
+
+def test_what_a_device_model_says_of_itself_is_told_once_for_the_workload() -> None:
+    notes = {
+        "finding.operator-unknown": "operators=Einsum",
+        "finding.of-a-newer-version": "x=1",
+        "emulation.form": "rates/1",
+    }
+    record = a_record(["kws"])
+    trials = tuple(replace(trial, notes=notes) for trial in record.trials[:3])
+
+    found = find(replace(record, trials=trials), ())
+
+    said = [one for one in found if one.code == "operator-unknown"]
+    assert [(one.subject, one.values) for one in said] == [
+        ("kws", {"detail": "operators=Einsum"})
+    ]
