@@ -234,6 +234,7 @@ def _notes(
         "emulation.form": emulation_of(profile).form,
         "emulation.latency_s": f"{prediction.latency_s:.6g}",
         "emulation.interval_80_s": f"{low_s:.6g} {high_s:.6g}",
+        "emulation.relative_uncertainty": f"{prediction.relative_uncertainty:.6g}",
         "emulation.bound_by": prediction.bound_by,
     }
     for finding in prediction.findings:
