@@ -11,6 +11,7 @@ from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
+from harness.stats.modelled import with_model_error
 from harness.stats.server import server_answer
 from harness.stats.sustained import sustained_answers
 
@@ -23,8 +24,13 @@ def estimate(
     Grouped by arm, workload and kind of scenario; only trials that were carried out
     count. The host arm gives latencies, memory and file size for reference.
     """
-    answers = [answer for group in groups_of(record) for answer in _answers(group)]
-    estimates = tuple(found for found in answers if isinstance(found, Estimate))
+    pairs = [(group, one) for group in groups_of(record) for one in _answers(group)]
+    answers = [one for _, one in pairs]
+    estimates = tuple(
+        with_model_error(one, group)
+        for group, one in pairs
+        if isinstance(one, Estimate)
+    )
     withheld = tuple(found for found in answers if isinstance(found, Withheld))
     return estimates, withheld
 
