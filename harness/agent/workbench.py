@@ -152,7 +152,7 @@ class Workbench:
 
     def _loaded(self) -> Session:
         if self._session is None:
-            raise RuntimeError("queries before the model was loaded")
+            raise ValueError("queries before the model was loaded")
         return self._session
 
 

@@ -109,11 +109,13 @@ class OnnxRuntime:
         self._ort = library
         # pybind11 gives each of the library's errors Exception itself as its base.
         module = library.capi.onnxruntime_pybind11_state
-        self._errors = tuple(
+        own = [
             item
             for item in vars(module).values()
             if isinstance(item, type) and issubclass(item, Exception)
-        )
+        ]
+        # A bound call raises RuntimeError itself where its session.run does not.
+        self._errors = (*own, RuntimeError)
 
     def identify(self) -> dict[str, str]:
         """Give version, build and the providers that this build has."""
