@@ -82,7 +82,7 @@ _COLD_STARTS = {"rapid": 5, "quick": 10, "standard": 30, "official": 30}
 _VIRTUAL_QUERIES = 3000
 """Virtual time costs nothing, so an emulated run is long enough for every percentile
 in use: the 95 % bound of p99.9 needs 2995 queries (docs/adr/0003)."""
-_VIRTUAL_COLD_STARTS = 60
+_VIRTUAL_COLD_STARTS = 30
 _PROCESS_START_S = 0.8
 """Expected cost of starting a process beside the model; for the time shown only."""
 _VIRTUAL_TRIAL_S = 0.4

@@ -54,6 +54,8 @@ class Bench:
     """Model name → input samples that the user gave."""
     clock: Clock
     report: Callable[[Progress], None]
+    ambient_degc: float | None = None
+    """Temperature of the room, as the lab file states it."""
 
 
 def conduct(bench: Bench, writer: RecordWriter) -> None:
@@ -81,7 +83,7 @@ def _execute(
     target = stand.target(trial)
     deployment = stand.deployment(trial)
     with target.prepare(bench.plan.profile.conditions) as reached:
-        writer.begin(trial, reached)
+        writer.begin(trial, replace(reached, ambient_degc=bench.ambient_degc))
         ended: TrialEnded | None = None
         for event in target.execute(trial, deployment):
             writer.add(event)

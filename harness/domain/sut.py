@@ -30,4 +30,7 @@ class ConditionsReached:
     governor: str | None = None
     frequency_hz: float | None = None
     load_average: float | None = None
+    """Over the last minute, and so with the harness's own trials in it."""
+    busy_cores: float | None = None
+    """Cores that were busy just before the trial, while the harness did nothing."""
     is_on_battery: bool | None = None

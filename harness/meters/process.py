@@ -166,3 +166,12 @@ def temperature_degc() -> float | None:
 def load_average() -> float | None:
     """Read the system's load over the last minute; None where there is none."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+_BUSY_SECONDS = 0.25
+
+
+def busy_cores() -> float:
+    """Watch the whole machine for a quarter of a second: cores that were busy."""
+    share = psutil.cpu_percent(interval=_BUSY_SECONDS) / 100.0
+    return share * (psutil.cpu_count(logical=True) or 1)

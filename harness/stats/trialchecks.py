@@ -139,7 +139,7 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     reached, asked = trial.conditions, record.plan.profile.conditions
     is_real = origin_of(record, trial.trial) is Origin.MEASURED
     if reached is not None and (is_real or trial.trial.arm is Arm.HOST):
-        yield from _load(record, trial, reached.load_average)
+        yield from _load(trial, reached.busy_cores)
     if not is_real or reached is None:
         return
     about = trial.trial.id
@@ -168,23 +168,15 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
         yield finding("throttled-at-start", about, limit_degc=limit, start_degc=start)
 
 
-def _load(
-    record: RunRecord, trial: TrialRecord, load: float | None
-) -> Iterator[Finding]:
-    """Say so where other processes leave fewer cores than the trial's threads want."""
-    sut = record.suts.get(trial.trial.target)
-    cores = sut.facts.get("cores", "") if sut is not None else ""
-    if load is None or not cores.isdecimal():
-        return
-    threads = trial.trial.settings.intra_op_threads
-    if load > max(int(cores) - threads, 0.5):
+_BUSY_CORES = 0.5
+"""Half a core of other work is enough to stretch tails on a shared cache."""
+
+
+def _load(trial: TrialRecord, busy: float | None) -> Iterator[Finding]:
+    """Say so where other processes kept cores busy just before the trial."""
+    if busy is not None and busy > _BUSY_CORES:
         yield finding(
-            "background-load",
-            trial.trial.id,
-            trial.trial.arm,
-            load_average=load,
-            cores=int(cores),
-            threads=threads,
+            "background-load", trial.trial.id, trial.trial.arm, busy_cores=busy
         )
 
 

@@ -269,15 +269,15 @@ def test_runs_that_do_not_repeat_are_found_once_for_the_workload() -> None:
     assert float(found.values["spread"]) > 0.10
 
 
-def test_a_busy_machine_is_found_where_it_leaves_too_few_cores() -> None:
+def test_a_machine_that_was_busy_just_before_a_trial_is_found() -> None:
     record = measured(a_record(["kws"]))
 
-    busy = changed(record, DEVICE, surroundings(load_average=3.5))
-    calm = changed(record, DEVICE, surroundings(load_average=2.5))
+    busy = changed(record, DEVICE, surroundings(busy_cores=0.8))
+    calm = changed(record, DEVICE, surroundings(busy_cores=0.3))
 
     found = findings_of(busy)["background-load"]
     assert found.severity is Severity.CONDITIONAL
-    assert (found.values["cores"], found.values["threads"]) == (4, 1)
+    assert found.values["busy_cores"] == pytest.approx(0.8)
     assert "background-load" not in findings_of(calm)
 
 
@@ -285,7 +285,7 @@ def test_a_busy_host_does_not_touch_an_emulated_device() -> None:
     record = a_record(["kws"])
     host = replace(record.suts["local@"], facts={"cores": "2"})
     record = replace(record, suts={**record.suts, "local@": host})
-    busy = surroundings(load_average=9.0)
+    busy = surroundings(busy_cores=9.0)
 
     on_host = findings_of(changed(record, HOST, busy))
     on_device = findings_of(changed(record, DEVICE, busy))

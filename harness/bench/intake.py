@@ -1,0 +1,223 @@
+"""From what a user asks for to a plan with its files: the way into the bench."""
+
+import hashlib
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.catalogue.bindings import InputBindings
+from harness.catalogue.build import ensure_built
+from harness.catalogue.describe import describe, model_name
+from harness.catalogue.index import check_models, load_index
+from harness.domain.plan import Plan
+from harness.domain.profile import DeviceProfile, Scheme
+from harness.domain.record import RunRecord
+from harness.domain.scenario import ColdStart, SingleStream
+from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
+from harness.errors import UsageError
+from harness.planning import EMULATED, LOCAL, Ingredients, make_plan, preset_named
+from harness.schema.codec import dump_bytes
+from harness.schema.lab import Lab, load_lab
+from harness.schema.profile import load_profile, profile_path
+from harness.schema.suite import load_suite, suite_path
+from harness.schema.tiers import tier_set_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for, as words and paths."""
+
+    device: str
+    preset: str = "quick"
+    target: str | None = None
+    suite: str | None = None
+    model: Path | None = None
+    role: str | None = None
+    """Workload id that a model of one's own stands for, such as ``kws``."""
+    bindings: InputBindings = field(default_factory=InputBindings)
+    lab: Path | None = None
+    seed: int = 0
+    provider: str = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """A plan and the files that it names."""
+
+    plan: Plan
+    paths: dict[str, Path]
+    samples: dict[str, Path]
+    lab: Lab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Models:
+    """Model files by workload id, and where they lie."""
+
+    artifacts: dict[str, ModelArtifact]
+    paths: dict[str, Path]
+
+
+def host_scheme() -> Scheme:
+    """Say which quantisation this machine's integer kernels want."""
+    is_x86 = platform.machine().lower() in {"x86_64", "amd64", "i686"}
+    return Scheme.U8S8 if is_x86 else Scheme.S8S8
+
+
+def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
+    """Read profile, suite and lab, build or vet the models, and lay out the plan.
+
+    Raises UsageError for whatever the user can put right.
+    """
+    preset = preset_named(request.preset)
+    where = profile_path(request.device)
+    profile = load_profile(where)
+    lab = load_lab(request.lab) if request.lab else Lab()
+    target = request.target or lab.targets.get(profile.name) or EMULATED
+    is_emulated = target.startswith(EMULATED)
+
+    suite, suite_sha256 = _suite(request, profile)
+    device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
+    device = _models(request, suite, device_scheme, on_progress)
+    host = (
+        _models(request, suite, host_scheme(), on_progress)
+        if is_emulated
+        else _Models(artifacts={}, paths={})
+    )
+    tiers = tier_set_path(profile.tier_set)
+    plan = make_plan(
+        Ingredients(
+            profile=profile,
+            profile_sha256=_digest(where.read_bytes()),
+            suite=suite,
+            suite_sha256=suite_sha256,
+            tier_set=profile.tier_set,
+            tier_set_sha256=_digest(tiers.read_bytes()),
+            preset=preset,
+            target=target,
+            device_models=device.artifacts,
+            host_models=host.artifacts,
+            seed=request.seed,
+            provider=request.provider,
+        )
+    )
+    samples = request.bindings.samples
+    return Intake(
+        plan=plan,
+        paths={**device.paths, **host.paths},
+        samples={model.name: samples for model in plan.models} if samples else {},
+        lab=lab,
+    )
+
+
+def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:
+    where = suite_path(request.suite or profile.suite)
+    suite = load_suite(where)
+    if request.model is None:
+        check_models(suite, load_index())
+        return suite, _digest(where.read_bytes())
+    workload = _own_workload(request, request.model, suite)
+    own = Suite(name=OWN_SUITE, workloads=(workload,))
+    return own, _digest(dump_bytes(own))
+
+
+def _own_workload(request: Request, model: Path, suite: Suite) -> Workload:
+    """Give a user's model the scenarios of the workload that it stands for."""
+    for workload in suite.workloads:
+        if workload.id == request.role:
+            return replace(workload, model=model.stem)
+    return Workload(
+        id=request.role or model_name(model),
+        model=model.stem,
+        title_zh=model.stem,
+        title_en=model.stem,
+        scenarios=(SingleStream(), ColdStart()),
+    )
+
+
+def _models(
+    request: Request, suite: Suite, scheme: Scheme, on_progress: Callable[[str], None]
+) -> _Models:
+    if request.model is not None:
+        return _own_model(request, suite, request.model)
+    index = load_index()
+    names = sorted({workload.model for workload in suite.workloads})
+    built = ensure_built(names, scheme, on_progress)
+    artifacts = {
+        name: index.entry(name).artifact(scheme, built[name]) for name in names
+    }
+    return _Models(
+        artifacts={w.id: artifacts[w.model] for w in suite.workloads},
+        paths={artifacts[name].name: built[name] for name in names},
+    )
+
+
+def _own_model(request: Request, suite: Suite, model: Path) -> _Models:
+    artifact = describe(model, request.bindings)
+    return _Models(
+        artifacts={workload.id: artifact for workload in suite.workloads},
+        paths={artifact.name: model},
+    )
+
+
+def gather_again(
+    record: RunRecord, request: Request, on_progress: Callable[[str], None]
+) -> Intake:
+    """Find the files of a plan that was begun before, to go on with it.
+
+    Raises UsageError where a model is not the file that the plan names.
+    """
+    plan = record.plan
+    if plan.suite.name == OWN_SUITE:
+        paths = {model.name: _given(request, record) for model in plan.models}
+    else:
+        paths = _built_again(plan, on_progress)
+    for model in plan.models:
+        _require_same(model, paths[model.name])
+    samples = request.bindings.samples
+    return Intake(
+        plan=plan,
+        paths=paths,
+        samples={model.name: samples for model in plan.models} if samples else {},
+        lab=load_lab(request.lab) if request.lab else Lab(),
+    )
+
+
+def _given(request: Request, record: RunRecord) -> Path:
+    if request.model is None:
+        raise UsageError(
+            "This run was begun with a model of your own",
+            where=record.name,
+            remedy="Say where it is: --resume BUNDLE --model FILE",
+        )
+    return request.model
+
+
+def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    names = sorted({workload.model for workload in plan.suite.workloads})
+    wanted = {model.name for model in plan.models}
+    for scheme in Scheme:
+        ours = [name for name in names if f"{name}-{scheme}" in wanted]
+        for name, path in ensure_built(ours, scheme, on_progress).items():
+            paths[f"{name}-{scheme}"] = path
+    return paths
+
+
+def _require_same(model: ModelArtifact, path: Path) -> None:
+    described = describe(path, InputBindings(shapes=_shapes(model)))
+    if described.sha256 != model.sha256:
+        raise UsageError(
+            f"This is not the model '{model.name}' that the run was begun with",
+            where=str(path),
+            remedy="Give the same file, or start a new run.",
+        )
+
+
+def _shapes(model: ModelArtifact) -> dict[str, tuple[int, ...]]:
+    return {spec.name: spec.shape for spec in model.inputs}
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
