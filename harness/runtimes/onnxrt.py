@@ -115,7 +115,7 @@ class OnnxRuntime:
             if isinstance(item, type) and issubclass(item, Exception)
         ]
         # A bound call raises RuntimeError itself where its session.run does not.
-        self._errors = (*own, RuntimeError)
+        self._errors: tuple[type[Exception], ...] = (*own, RuntimeError)
 
     def identify(self) -> dict[str, str]:
         """Give version, build and the providers that this build has."""

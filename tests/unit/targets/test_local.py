@@ -247,7 +247,7 @@ def test_a_model_that_wants_too_much_memory_is_told_apart(
     assert "allocate memory" in last(events).reason
 
 
-def test_a_model_that_is_refused_says_so_and_why_it_was_not_inspected(
+def test_a_model_that_is_refused_says_so_and_is_never_loaded(
     target: LocalTarget, tmp_path: Path
 ) -> None:
     events = list(target.execute(a_short_trial(), deployed(tmp_path, b"not a model")))
