@@ -26,12 +26,17 @@ from harness.units import NS_PER_S
 ROUND_TRIP = "round_trip"
 """Name of the channel that holds, in s, how long each reading took to get."""
 RETRIES = 3
-LEAST_JUDGED = 20
-"""Fewer replies than this say nothing about the share of damaged ones."""
+LEAST_DAMAGED = 5
+"""Fewer damaged replies than this may be chance, whatever their share."""
 MOST_DAMAGED = 0.05
 _DRAIN_S = 0.5
 """A line that never falls silent is not waited for any longer than this."""
 _READ_BYTES = 4096
+
+RS485_WIRING = (
+    "Check wiring and termination: A and B, ground, 120 Ω at both ends of RS-485, "
+    "one master only, the right speed."
+)
 
 T = TypeVar("T")
 
@@ -212,6 +217,8 @@ class Survey:
     questions: Sequence[Question[Indication]]
     channels: Sequence[Channel]
     origin: Origin
+    wiring: str = RS485_WIRING
+    """What to look at where many replies are damaged."""
 
 
 class PollingAcquisition:
@@ -290,14 +297,14 @@ class PollingAcquisition:
                 where=self._interrogator.where,
                 remedy="What came before is kept. Look at the meter and its cable.",
             )
-        if tally.sent >= LEAST_JUDGED and tally.damaged > MOST_DAMAGED * tally.sent:
+        most = max(LEAST_DAMAGED - 1, MOST_DAMAGED * tally.sent)
+        if tally.damaged > most:
             share = 100 * tally.damaged / tally.sent
             raise MeterError(
                 f"{tally.damaged} of {tally.sent} replies were damaged "
                 f"({share:.0f} %, limit 5 %; the last: {tally.last_fault})",
                 where=self._interrogator.where,
-                remedy="Check wiring and termination: A and B, ground, 120 Ω at both "
-                "ends of RS-485, one master only, the right speed.",
+                remedy=self._survey.wiring,
             )
 
 
