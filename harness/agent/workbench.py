@@ -1,6 +1,5 @@
 """Queries for the pump out of a runtime's session: bound once, gone round in turn."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
 from harness.domain.query import ModelLoaded, OutputsChecked, Phase
 from harness.errors import DeployMismatch
+from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query
 from harness.loadgen.wire import Order
 from harness.runtimes.base import BoundQuery, Feeds, ModelFile, Runtime, Session
@@ -64,7 +64,7 @@ def read_model(order: Order) -> ModelFile:
     """Read the model once. Raises DeployMismatch where it is not the one ordered."""
     path = Path(order.model_path)
     data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
+    found = digest_of(model_files(path, order.external))
     if found != order.sha256:
         raise DeployMismatch(
             f"The model that was read has sha256 {found[:12]}…, "

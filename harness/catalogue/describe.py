@@ -4,7 +4,7 @@ The graph says names, types and most sizes; the user's bindings say the rest. Wh
 neither says is refused with the words to say it with. The model is not executed.
 """
 
-import hashlib
+import os
 import re
 from math import prod
 from pathlib import Path
@@ -23,6 +23,7 @@ from harness.catalogue.shapes import BoundShape, Dim, GraphInput, bind_shapes
 from harness.catalogue.vet import read_vetted
 from harness.domain.workload import Fill, InputSpec, ModelArtifact
 from harness.errors import ModelRejected, Unsupported
+from harness.links.filedigest import digest_of
 
 _DTYPES: dict[int, str] = {
     TensorProto.FLOAT: "float32",
@@ -40,7 +41,6 @@ _DTYPES: dict[int, str] = {
 }
 INPUT_LIMIT_BYTES = 1024**3
 """One sample larger than this is taken for a mistake in its shape."""
-_PIECE_BYTES = 1024**2
 
 
 def describe(
@@ -58,6 +58,7 @@ def describe(
         name=name or model_name(path),
         sha256=digest_of(files),
         size_bytes=sum(file.stat().st_size for file in files),
+        external=tuple(os.path.relpath(file, path.parent) for file in files[1:]),
         inputs=_inputs(model.graph, given, str(path)),
         quantisation=quantisation_of(model),
         opset=opsets(model).get("", 0),
@@ -68,21 +69,6 @@ def describe(
 def model_name(path: Path) -> str:
     """Make a name of a file's name: lower-case letters, digits, ``_ . -``."""
     return re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-._") or "model"
-
-
-def digest_of(files: tuple[Path, ...]) -> str:
-    """Give the sha256, in hex, of the bytes of all files, one after the other.
-
-    A model with external data is the .onnx file followed by its external files in
-    the order of their names, so ``cat model.onnx a.data b.data | sha256sum`` gives
-    the same; without, it is the sha256 of the file.
-    """
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while piece := stream.read(_PIECE_BYTES):
-                digest.update(piece)
-    return digest.hexdigest()
 
 
 def _inputs(

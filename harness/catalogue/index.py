@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import shipped
-from harness.catalogue.describe import digest_of
 from harness.domain.profile import Scheme
 from harness.domain.workload import Fill, InputSpec, ModelArtifact, Suite
 from harness.errors import UnknownName
+from harness.links.filedigest import digest_of
 from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
 
 

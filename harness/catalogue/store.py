@@ -15,8 +15,8 @@ from pathlib import Path
 import platformdirs
 
 from harness import shipped
-from harness.catalogue.describe import digest_of
 from harness.domain.profile import Scheme
+from harness.links.filedigest import digest_of
 
 VARIABLE = "DUANPING_MODELS"
 _BUILT_WITH = ("numpy", "onnx", "onnxruntime")

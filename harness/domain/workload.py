@@ -75,6 +75,8 @@ class ModelArtifact:
     parameters: int | None = None
     licence: str = ""
     is_trained: bool = True
+    external: tuple[str, ...] = ()
+    """Files of external data beside the model's, in the order of the digest."""
 
     def __post_init__(self) -> None:
         if not _SHA256.match(self.sha256):

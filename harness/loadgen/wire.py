@@ -53,6 +53,8 @@ class Order:
     sha256: str
     inputs: tuple[InputSpec, ...]
     samples_path: str | None = None
+    external: tuple[str, ...] = ()
+    """Files beside the model's whose bytes follow its own in the digest."""
     spawned_ns: int = 0
     """When the process was started, on the host's monotonic clock."""
 

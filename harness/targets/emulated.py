@@ -6,7 +6,6 @@ here, so there are no outputs. What it gives is of origin *emulated*, and never
 evidence.
 """
 
-import hashlib
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +40,7 @@ from harness.emulation.power import Busy, Trace, trace
 from harness.emulation.predict import Prediction, check, emulation_of, predict
 from harness.emulation.service import Heat, durations_ns, median_ns, run_factor
 from harness.errors import DeployMismatch, Unsupported
+from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query, run_trial
 from harness.plugins import Address
 from harness.targets.base import Deployment
@@ -112,7 +112,7 @@ class EmulatedTarget:
 
         Raises DeployMismatch where the file is not the one that the plan names.
         """
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = digest_of(model_files(path, model.external))
         if digest != model.sha256:
             raise DeployMismatch(
                 f"The file is not the model '{model.name}' that was planned",

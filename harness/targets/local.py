@@ -5,7 +5,6 @@ always yielded. The process gets cores of its own where there are enough, a fixe
 environment, and none of the user's variables but where things are.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from harness.domain.scenario import ColdStart, Periodic
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.errors import DeployMismatch, Unsupported
+from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.machine import cold_starts
 from harness.loadgen.wire import Order, Task
 from harness.plugins import Address
@@ -110,8 +110,7 @@ class LocalTarget:
         self, model: ModelArtifact, path: Path, samples: Path | None
     ) -> Iterator[Deployment]:
         """Read the model where it lies. Raises DeployMismatch for another digest."""
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = digest_of(model_files(path, model.external))
         if found != model.sha256:
             raise DeployMismatch(
                 f"The file has sha256 {found[:12]}…, not {model.sha256[:12]}…",
@@ -206,6 +205,7 @@ class LocalTarget:
             model_path=str(on.path),
             sha256=on.model.sha256,
             inputs=on.model.inputs,
+            external=on.model.external,
             samples_path=str(on.samples) if on.samples else None,
         )
 
