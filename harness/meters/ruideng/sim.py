@@ -148,7 +148,7 @@ class UmSimulator(_Tester):
         fields: list[tuple[int, int]] = [
             (model_id, 2),
             (round(_VOLTAGE_V * per_volt), 2),
-            (round(amperes * per_ampere), 2),
+            (min(0xFFFF, round(amperes * per_ampere)), 2),
             (round(self.power_w * 1000), 4),
             (27, 2),  # °C
             (81, 2),  # °F
