@@ -47,3 +47,6 @@ class Loss:
 
     missing: int
     expected: int
+    over_range: int = 0
+    """Readings at or beyond the end of the instrument's range. One that came with a
+    number is a lower bound; one without is missing too."""
