@@ -7,6 +7,7 @@ Simulators and captures are links too and are opened by whoever knows them.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from harness.clock import Deadline
@@ -14,6 +15,14 @@ from harness.errors import UnknownName
 
 KINDS = ("serial", "tcp", "url")
 """The kinds of link that lead to real hardware."""
+
+
+class Parity(StrEnum):
+    """The check bit of each character on a serial line."""
+
+    NONE = "N"
+    EVEN = "E"
+    ODD = "O"
 
 
 @runtime_checkable
@@ -49,24 +58,26 @@ def read_exactly(link: ByteLink, count: int, until: Deadline) -> bytes:
     return data
 
 
-def open_link(text: str, *, baud: int = 115_200) -> AbstractContextManager[ByteLink]:
+def open_link(
+    text: str, *, baud: int = 115_200, parity: Parity = Parity.NONE
+) -> AbstractContextManager[ByteLink]:
     """Open a link to real hardware. Raises UnknownName, LinkError.
 
-    `baud` is ignored by USB devices that only look like serial ports.
+    `baud` and `parity` are ignored by USB devices that only look like serial ports.
     """
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
         raise UnknownName("kind of link", kind, KINDS, where=text)
-    return _open(kind, rest, baud)
+    return _open(kind, rest, baud, parity)
 
 
 @contextmanager
-def _open(kind: str, rest: str, baud: int) -> Iterator[ByteLink]:
+def _open(kind: str, rest: str, baud: int, parity: Parity) -> Iterator[ByteLink]:
     # pyserial is loaded only by those who have a port
     from harness.links.serialport import SerialLink  # noqa: PLC0415
 
     url = f"socket://{rest}" if kind == "tcp" else rest
-    link = SerialLink(url, baud=baud)
+    link = SerialLink(url, baud=baud, parity=parity)
     try:
         yield link
     finally:

@@ -15,6 +15,7 @@ import serial
 
 from harness.clock import Deadline
 from harness.errors import LinkClosed, LinkError, LinkTimeout
+from harness.links.bytelink import Parity
 
 _POLL_S = 0.05
 """How long one wait for bytes lasts, where the port has no file descriptor."""
@@ -22,14 +23,15 @@ _WRITE_TIMEOUT_S = 2.0
 
 
 class SerialLink:
-    """A serial port, pseudo terminal or pyserial URL, 8N1."""
+    """A serial port, pseudo terminal or pyserial URL; 8 data bits, 1 stop bit."""
 
-    def __init__(self, url: str, *, baud: int) -> None:
+    def __init__(self, url: str, *, baud: int, parity: Parity = Parity.NONE) -> None:
         self.where = url
         with _answering(url), _meaning(url):
             self._port = serial.serial_for_url(
                 url,
                 baudrate=baud,
+                parity=parity.value,
                 timeout=_POLL_S,
                 write_timeout=_WRITE_TIMEOUT_S,
                 do_not_open=True,

@@ -9,7 +9,7 @@ import pytest
 
 from harness.clock import Deadline, SystemClock
 from harness.errors import LinkClosed, LinkError, UnknownName
-from harness.links.bytelink import open_link, read_exactly
+from harness.links.bytelink import Parity, open_link, read_exactly
 
 
 @pytest.fixture
@@ -45,6 +45,17 @@ def test_an_unusual_baud_rate_is_accepted(terminal: tuple[int, int, str]) -> Non
     device, _, name = terminal
 
     with open_link(f"serial:{name}", baud=3_686_400) as link:
+        os.write(device, b"x")
+
+        assert link.read(1, soon()) == b"x"
+
+
+def test_a_port_can_be_opened_with_even_parity(
+    terminal: tuple[int, int, str],
+) -> None:
+    device, _, name = terminal
+
+    with open_link(f"serial:{name}", baud=2400, parity=Parity.EVEN) as link:
         os.write(device, b"x")
 
         assert link.read(1, soon()) == b"x"

@@ -292,3 +292,13 @@ def test_garbled_and_lost_bytes_never_become_wrong_readings(seed: int) -> None:
         [61.0] * (300 - acquisition.loss().missing)
     )
     assert acquisition.tally().damaged > 0
+
+
+@given(watts=st.floats(-20_000.0, 20_000.0).filter(lambda w: abs(w) > 4.5))
+def test_any_load_reads_to_within_the_resolution(watts: float) -> None:
+    meter, _, clock = a_meter(Dlt645Simulator(steady(watts)))
+
+    with meter.acquire(["power"]) as acquisition:
+        blocks = list(acquisition.blocks(Deadline.after(3.0, clock)))
+
+    assert readings(blocks, "power") == pytest.approx([watts] * 3, abs=0.051)

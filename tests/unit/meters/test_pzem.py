@@ -323,3 +323,16 @@ def test_a_lone_instrument_answers_to_the_general_address() -> None:
     meter = Pzem(link, clock, address="pzem@sim:", origin=Origin.SIMULATED, unit=0xF8)
 
     assert meter.identify().facts["unit"] == "7"
+
+
+@given(watts=st.floats(0.5, 22_000.0))
+def test_any_load_reads_to_within_the_resolution(watts: float) -> None:
+    meter, _, clock = a_meter(PzemSimulator(steady(watts)))
+
+    with meter.acquire(["power", "energy"]) as acquisition:
+        blocks = list(acquisition.blocks(Deadline.after(30.0, clock)))
+
+    # whole watts from 1000 W on; the register counts whole watt-hours
+    step_w = 1.0 if watts >= 999.9 else 0.1
+    assert readings(blocks, "power") == pytest.approx([watts] * 30, abs=step_w)
+    assert readings(blocks, "energy")[-1] == pytest.approx(watts * 29, abs=3601)
