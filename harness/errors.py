@@ -16,6 +16,7 @@
     ├─ EvidenceError            exit 4  a record cannot be relied on
     │  ├─ DigestMismatch  SignatureInvalid  RecordTruncated
     │  └─ Unverifiable                  the check itself could not be done
+    ├─ Interrupted              exit 130 the person stopped it; what there is, is kept
     └─ (anything else is a bug) exit 70 traceback, and where to report it
        * is_transient is True: trying again may help; nothing retries by itself
          inside a measured window
@@ -222,3 +223,10 @@ class Unverifiable(EvidenceError):
     """The check itself could not be done: neither good nor bad is known."""
 
     code = "unverifiable"
+
+
+class Interrupted(HarnessError):
+    """The person at the keyboard stopped the command."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED

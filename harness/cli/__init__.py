@@ -1,0 +1,63 @@
+"""The command ``duanping VERB …``: one file a verb, loaded only when it is called.
+
+Results go to stdout (``--json`` gives the same facts as data), progress and
+warnings to stderr. Exit codes are `harness.errors.ExitCode`.
+"""
+
+import sys
+from importlib import import_module
+
+import typer
+
+from harness import __version__
+from harness.cli._frame import guarded
+from harness.errors import UnknownName
+
+VERBS = {
+    "run": "Measure a device, or a model of one: bundle, grade and report.",
+    "plan": "Show what run would do, and how long it takes; touches nothing.",
+    "devices": "List the device profiles that are shipped.",
+    "models": "List the reference models; build them; look at one.",
+    "doctor": "Look at this machine: what would disturb a measurement?",
+    "grade": "Grade a bundle again, from its evidence.",
+    "report": "Write a bundle's report and tables again.",
+    "verify": "Check a bundle: digests, chain, plausibility.",
+}
+"""The verbs in the order in which they are used, each with its line of help."""
+
+_HELP = """端评 duanping: how fast and how frugally does a device run AI on the device?
+
+Usage: duanping VERB [OPTIONS]
+
+Start with no hardware:  duanping run --device wearable
+
+Verbs:
+{verbs}
+
+Each verb explains itself: duanping VERB --help"""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(guarded(lambda: _dispatch(sys.argv[1:])))
+
+
+def _dispatch(arguments: list[str]) -> object:
+    verb, *rest = arguments or ["--help"]
+    if verb in {"-h", "--help"}:
+        print(_help())
+        return None
+    if verb == "--version":
+        print(f"duanping {__version__}")
+        return None
+    if verb not in VERBS:
+        raise UnknownName("verb", verb, VERBS)
+    command = typer.main.get_command(import_module(f"harness.cli.{verb}").app)
+    name = f"duanping {verb}"
+    return command.main(args=rest, prog_name=name, standalone_mode=False)
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    lines = (f"  {verb:{width}}  {text}" for verb, text in VERBS.items())
+    return _HELP.format(verbs="\n".join(lines))

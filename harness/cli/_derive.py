@@ -1,0 +1,251 @@
+"""Evidence → derived files and the table in the terminal; shared by three verbs."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from harness.assessment import assess
+from harness.cli._frame import print_json
+from harness.cli._output import console
+from harness.domain.assessment import Assessment
+from harness.domain.estimate import Estimate
+from harness.domain.finding import Severity
+from harness.domain.origin import Origin
+from harness.domain.record import RunRecord
+from harness.domain.requirement import Grade, RowResult, RowStatus, Tier, TierSet
+from harness.errors import ExitCode, StorageError, Unverifiable
+from harness.grading import meets
+from harness.record.reader import read_record
+from harness.report.page import Language, render
+from harness.report.tables import tables
+from harness.schema.codec import dump_bytes, to_plain
+from harness.schema.tiers import load_tier_set, tier_set_path
+from harness.units import from_si
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """A record, what was derived from it, and where that lies."""
+
+    bundle: Path
+    record: RunRecord
+    assessment: Assessment
+    report: Path | None
+
+
+def derive(bundle: Path, *, language: Language | None, tiers: Path | None) -> Derived:
+    """Assess a bundle's evidence and write `derived/`.
+
+    `language` None leaves the report out; `tiers` takes another tier file than the
+    plan names. Raises EvidenceError for a record that cannot be read, Unverifiable
+    where the tier file is not the one that the plan was made with.
+    """
+    record = read_record(bundle)
+    tier_set = _tier_set(record, tiers)
+    assessment = assess(record, tier_set)
+    folder = bundle / "derived"
+    try:
+        folder.mkdir(exist_ok=True)
+        (folder / "estimates.json").write_bytes(_estimates(assessment))
+        (folder / "grade.json").write_bytes(dump_bytes(assessment.grade))
+        for name, frame in tables(record, assessment).items():
+            frame.to_csv(folder / f"{name}.csv", index=False)
+        report = None
+        if language is not None:
+            report = folder / "report.html"
+            report.write_bytes(render(record, assessment, tier_set, language=language))
+    except OSError as error:
+        raise StorageError(
+            f"Derived files cannot be written: {error.strerror}",
+            where=str(folder),
+            remedy="The evidence is whole. Make room or gain the right to write, "
+            f"then: duanping report {bundle}",
+        ) from error
+    return Derived(bundle=bundle, record=record, assessment=assessment, report=report)
+
+
+def print_result(derived: Derived, *, as_json: bool) -> None:
+    """Print verdicts and where the files are, as a table or as JSON."""
+    if as_json:
+        print_json(_facts(derived))
+        return
+    out = console()
+    record, assessment = derived.record, derived.assessment
+    if assessment.estimates:
+        out.print(_figures(record, assessment))
+    if any(row.status is not RowStatus.NOT_MEASURED for row in assessment.grade.rows):
+        out.print(_verdicts(record, assessment.grade))
+    out.print(_summary(assessment))
+    for finding in assessment.findings:
+        if finding.severity is not Severity.NOTE:
+            out.print(
+                f"  {finding.severity}: {finding.code} · {finding.subject}",
+            )
+    if record.plan.is_emulated:
+        out.print(
+            "仿真结果,不可作为申报依据 · Emulated: not evidence for an application",
+            style="bold yellow",
+        )
+    out.print(f"Bundle: {derived.bundle}", soft_wrap=True)
+    if derived.report:
+        out.print(f"Report: {derived.report}", soft_wrap=True)
+
+
+def gate_code(grade: Grade, gate: Tier | None) -> int:
+    """Turn a grade into an exit code: 0 met, 1 missed, 5 could not tell."""
+    if gate is None:
+        return ExitCode.OK
+    answer = meets(grade, gate)
+    if answer is None:
+        return ExitCode.NO_ANSWER
+    return ExitCode.OK if answer else ExitCode.NO
+
+
+def _tier_set(record: RunRecord, tiers: Path | None) -> TierSet:
+    path = tiers or tier_set_path(record.plan.tier_set)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if tiers is None and digest != record.plan.tier_set_sha256:
+        raise Unverifiable(
+            f"Tier set {record.plan.tier_set} is not the file that this run was "
+            "planned with",
+            where=str(path),
+            remedy="Grade with the harness version of the run, or say which tiers "
+            f"you mean: --tiers {path}",
+        )
+    return load_tier_set(path)
+
+
+def _estimates(assessment: Assessment) -> bytes:
+    return dump_bytes(assessment)
+
+
+_COLUMNS = (
+    # heading, measurand, scenario ("" : any), unit
+    ("p50", "latency_p50", "SingleStream", "ms"),
+    ("p90", "latency_p90", "SingleStream", "ms"),
+    ("p99", "latency_p99", "SingleStream", "ms"),
+    ("energy", "energy_per_inference_net", "SingleStream", "mJ"),
+    ("memory", "weights_and_arena", "", "KiB"),
+    ("memory", "model_memory", "", "MiB"),
+)
+
+
+def _figures(record: RunRecord, assessment: Assessment) -> Table:
+    """Show the main figures of every workload; the host's stand under their name."""
+    found = {
+        (one.workload, one.origin, one.measurand.name, scenario): one
+        for one in assessment.estimates
+        for scenario in (one.scenario, "")
+    }
+    columns = [c for c in _COLUMNS if any(key[2] == c[1] for key in found)]
+    table = Table(
+        title="Figures, each with its expanded uncertainty", title_justify="left"
+    )
+    table.add_column("workload")
+    table.add_column("on")
+    for heading, _, _, unit in columns:
+        table.add_column(f"{heading} ({unit})", justify="right", no_wrap=True)
+    origins = dict.fromkeys(one.origin for one in assessment.estimates)
+    for workload in record.plan.suite.workloads:
+        for origin in sorted(origins):
+            cells = (
+                _cell(found.get((workload.id, origin, name, scenario)), unit)
+                for _, name, scenario, unit in columns
+            )
+            table.add_row(workload.id, origin.value, *cells)
+    if Origin.HOST in origins:
+        table.caption = "host: this machine, for reference, never graded"
+        table.caption_justify = "left"
+    return table
+
+
+def _cell(one: Estimate | None, unit: str) -> str:
+    if one is None:
+        return "–"
+    text = f"{from_si(one.value, unit):.3g}"
+    if not one.expanded_uncertainty or not one.value:
+        return text
+    return f"{text} ± {one.expanded_uncertainty / abs(one.value):.1%}"
+
+
+def _verdicts(record: RunRecord, grade: Grade) -> Table:
+    plan = record.plan
+    title = f"{plan.profile.title_en} · {plan.preset.name} · tiers {plan.tier_set}"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in ("row", "what", "value ± U", "A / B / C", "tier", "simple"):
+        table.add_column(column, overflow="fold")
+    for row in grade.rows:
+        if row.status is not RowStatus.NOT_MEASURED:
+            table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: RowResult) -> tuple[str, ...]:
+    requirement = row.requirement
+    limits = " / ".join(
+        f"{from_si(requirement.limits[tier], requirement.unit):g}"
+        for tier in (Tier.A, Tier.B, Tier.C)
+    )
+    value = ""
+    if row.estimate is not None:
+        number = from_si(row.estimate.value, requirement.unit)
+        margin = from_si(row.estimate.expanded_uncertainty, requirement.unit)
+        value = f"{number:.3g} ± {margin:.2g} {requirement.unit}"
+    return (
+        f"{'●' if row.is_core else '○'} {requirement.id}",
+        requirement.statement,
+        value,
+        f"{requirement.sense} {limits}",
+        row.guarded.value if row.guarded else f"? {row.reason}",
+        row.simple.value if row.simple else "",
+    )
+
+
+def _summary(assessment: Assessment) -> str:
+    grade = assessment.grade
+    text = f"{assessment.validity} · class grade: "
+    if grade.tier is not None:
+        return f"{text}{grade.tier} (worst core row: {grade.worst_row})"
+    text += "not determined"
+    if grade.missing:
+        text += f"; core rows without an answer: {', '.join(grade.missing)}"
+    if grade.partial is not None:
+        text += f"; worst so far: {grade.partial} ({grade.worst_row})"
+    return text
+
+
+def _facts(derived: Derived) -> dict[str, object]:
+    record, assessment = derived.record, derived.assessment
+    grade = assessment.grade
+    return {
+        "bundle": str(derived.bundle),
+        "report": str(derived.report) if derived.report else None,
+        "device": record.plan.profile.name,
+        "plan_id": record.plan_id,
+        "origin": grade.origin.value,
+        "is_evidence": grade.is_evidence,
+        "validity": assessment.validity.value,
+        "tier": grade.tier,
+        "partial": grade.partial,
+        "missing": list(grade.missing),
+        "rows": [_row_facts(row) for row in grade.rows],
+        "findings": to_plain(assessment.findings, tuple),
+    }
+
+
+def _row_facts(row: RowResult) -> dict[str, object]:
+    estimate = row.estimate
+    return {
+        "id": row.requirement.id,
+        "is_core": row.is_core,
+        "status": row.status.value,
+        "reason": row.reason,
+        "value": estimate.value if estimate else None,
+        "expanded_uncertainty": estimate.expanded_uncertainty if estimate else None,
+        "unit": estimate.measurand.unit if estimate else None,
+        "origin": estimate.origin.value if estimate else None,
+        "guarded": row.guarded,
+        "simple": row.simple,
+    }

@@ -1,0 +1,80 @@
+"""``duanping plan``: what `run` would do and how long it takes; touches nothing."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from harness.bench.intake import Request, gather
+from harness.catalogue.bindings import parse_bindings
+from harness.cli._frame import print_json
+from harness.cli._output import console
+from harness.domain.plan import Arm, Plan
+from harness.planning import expected_seconds
+from harness.schema.codec import to_plain
+from harness.schema.lab import find_lab
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def plan(
+    device: Annotated[
+        str, typer.Option(help="A device class or a path to a profile.")
+    ] = "wearable",
+    *,
+    preset: Annotated[
+        str, typer.Option(help="How much: rapid, quick, standard, official.")
+    ] = "quick",
+    target: Annotated[
+        str | None, typer.Option(help="Where the model runs, such as local@.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A model of your own.")] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option(help="input=1,3,224,224 or symbol=224.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole plan as JSON.")
+    ] = False,
+) -> None:
+    """Show the trials of a run, in groups, and about how long they take."""
+    request = Request(
+        device=device,
+        preset=preset,
+        target=target,
+        model=model,
+        bindings=parse_bindings(shape or (), (), None),
+        lab=find_lab(Path.cwd()),
+    )
+    made = gather(request, lambda _: None).plan
+    if as_json:
+        print_json(to_plain(made))
+        return
+    out = console()
+    out.print(_table(made))
+    seconds = sum(expected_seconds(trial) for trial in made.trials)
+    out.print(
+        f"{len(made.trials)} trials, about {seconds:.0f} s on this machine. "
+        "Energy is measured only with a meter; without one it is modelled.",
+    )
+
+
+def _table(made: Plan) -> Table:
+    groups: dict[tuple[str, str, Arm], list[float]] = {}
+    for trial in made.trials:
+        key = (trial.workload, trial.scenario.kind, trial.arm)
+        groups.setdefault(key, []).append(expected_seconds(trial))
+    table = Table(title=f"{made.profile.title_en} · {made.preset.name}")
+    for column in ("workload", "scenario", "on", "runs", "seconds"):
+        table.add_column(column)
+    for (workload, scenario, arm), seconds in groups.items():
+        target = next(t.target for t in made.trials if t.arm is arm)
+        table.add_row(
+            workload,
+            scenario,
+            f"{target} ({'reference' if arm is Arm.HOST else 'graded'})",
+            str(len(seconds)),
+            f"{sum(seconds):.0f}",
+        )
+    return table

@@ -1,0 +1,178 @@
+"""``duanping run``: plan → bench → record → estimates → grade → report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness import __version__
+from harness.bench.conduct import Bench, conduct
+from harness.bench.intake import Intake, Request, gather, gather_again
+from harness.catalogue.bindings import parse_bindings
+from harness.cli._derive import derive, gate_code, print_result
+from harness.cli._interrupt import resumable
+from harness.cli._progress import RunProgress, announced
+from harness.clock import SystemClock
+from harness.domain.requirement import Tier
+from harness.planning import expected_seconds
+from harness.record.bundle import RecordWriter
+from harness.record.reader import read_record
+from harness.report.page import Language
+from harness.schema.lab import find_lab
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def run(
+    device: Annotated[
+        str, typer.Option(help="A device class or a path to a profile.")
+    ] = "wearable",
+    *,
+    preset: Annotated[
+        str, typer.Option(help="How much: rapid, quick, standard, official.")
+    ] = "quick",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the model runs: emulated@ (a model of the device; the default "
+            "without a lab file) or local@ (this machine is the device)."
+        ),
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Another suite than the profile's.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A model of your own, instead of the suite.")
+    ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Workload that your model stands for, such as kws or det."
+        ),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(help="input=1,3,224,224 or symbol=224; may be repeated."),
+    ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option("--range", help="input=low:high; may be repeated."),
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option("--input", help="Input samples: an .npz, one array an input."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder in which the bundle is made.")
+    ] = Path("reports"),
+    lab: Annotated[
+        Path | None, typer.Option(help="lab.toml; found in this folder if there.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a bundle that was cut short.")
+    ] = None,
+    gate: Annotated[
+        Tier | None,
+        typer.Option(help="Exit 0 if this tier is met, 1 if missed, 5 if unknown."),
+    ] = None,
+    lang: Annotated[
+        Language, typer.Option(help="Language of the report.")
+    ] = Language.BOTH,
+    seed: Annotated[int, typer.Option(help="Seed of arrivals, samples, order.")] = 0,
+    provider: Annotated[
+        str, typer.Option(help="Execution provider of the runtime.")
+    ] = "CPUExecutionProvider",
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Leave the report for later.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON.")
+    ] = False,
+) -> int:
+    """Measure a device, or a model of one, and write a bundle with a graded report.
+
+    With no lab file the device is emulated, and every page says so; each model is
+    also executed on this machine, for reference.
+    """
+    console = Console(stderr=True)
+    request = Request(
+        device=device,
+        preset=preset,
+        target=target,
+        suite=suite,
+        model=model,
+        role=role,
+        bindings=parse_bindings(shape or (), ranges or (), samples),
+        lab=lab or find_lab(Path.cwd()),
+        seed=seed,
+        provider=provider,
+    )
+    bundle = (
+        _start(request, out, console)
+        if resume is None
+        else _go_on(resume, request, console)
+    )
+    derived = derive(bundle, language=None if no_report else lang, tiers=None)
+    print_result(derived, as_json=as_json)
+    return gate_code(derived.assessment.grade, gate)
+
+
+def _start(request: Request, out: Path, console: Console) -> Path:
+    with announced(console, "Preparing models …"):
+        intake = gather(request, lambda _: None)
+    _say_what_is_coming(intake, console)
+    clock = SystemClock()
+    with RecordWriter.create(
+        out,
+        intake.plan,
+        utc=clock.utc_now,
+        harness_version=__version__,
+        lab=intake.lab.info,
+    ) as writer:
+        _execute(intake, writer, clock, console)
+    return writer.bundle
+
+
+def _go_on(bundle: Path, request: Request, console: Console) -> Path:
+    record = read_record(bundle)
+    with announced(console, "Preparing models …"):
+        intake = gather_again(record, request, lambda _: None)
+    clock = SystemClock()
+    with RecordWriter.resume(
+        bundle, utc=clock.utc_now, harness_version=__version__
+    ) as writer:
+        _execute(intake, writer, clock, console)
+    return bundle
+
+
+def _execute(
+    intake: Intake, writer: RecordWriter, clock: SystemClock, console: Console
+) -> None:
+    with resumable(writer.bundle), RunProgress(console) as progress:
+        conduct(
+            Bench(
+                plan=intake.plan,
+                paths=intake.paths,
+                samples=intake.samples,
+                clock=clock,
+                report=progress.show,
+                ambient_degc=intake.lab.ambient_degc,
+            ),
+            writer,
+        )
+        writer.finish()
+
+
+def _say_what_is_coming(intake: Intake, console: Console) -> None:
+    plan = intake.plan
+    seconds = sum(expected_seconds(trial) for trial in plan.trials)
+    device = "EMULATED (a model of the device, in virtual time)"
+    if not plan.is_emulated:
+        device = f"measured on {plan.trials[0].target}"
+    console.print(
+        f"{plan.profile.title_en}: {device}; {len(plan.trials)} trials, "
+        f"about {seconds:.0f} s.",
+        highlight=False,
+    )
