@@ -19,7 +19,9 @@ from harness.errors import ExitCode, StorageError, Unverifiable
 from harness.grading import meets
 from harness.record.reader import read_record
 from harness.report.page import Language, render
+from harness.report.quantities import estimate_text
 from harness.report.tables import tables
+from harness.report.words import catalogue
 from harness.schema.codec import dump_bytes, to_plain
 from harness.schema.tiers import load_tier_set, tier_set_path
 from harness.units import from_si
@@ -77,6 +79,8 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
         out.print(_figures(record, assessment))
     if any(row.status is not RowStatus.NOT_MEASURED for row in assessment.grade.rows):
         out.print(_verdicts(record, assessment.grade))
+        for reason, rows in _undetermined(assessment.grade).items():
+            out.print(f"? {', '.join(rows)}: {reason}")
     out.print(_summary(assessment))
     for finding in assessment.findings:
         if finding.severity is not Severity.NOTE:
@@ -167,7 +171,8 @@ def _cell(one: Estimate | None, unit: str) -> str:
     text = f"{from_si(one.value, unit):.3g}"
     if not one.expanded_uncertainty or not one.value:
         return text
-    return f"{text} ± {one.expanded_uncertainty / abs(one.value):.1%}"
+    share = 100 * one.expanded_uncertainty / abs(one.value)
+    return f"{text} ± {share:.2g} %"
 
 
 def _verdicts(record: RunRecord, grade: Grade) -> Table:
@@ -175,7 +180,7 @@ def _verdicts(record: RunRecord, grade: Grade) -> Table:
     title = f"{plan.profile.title_en} · {plan.preset.name} · tiers {plan.tier_set}"
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("row", "what", "value ± U", "A / B / C", "tier", "simple"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=column != "what")
     for row in grade.rows:
         if row.status is not RowStatus.NOT_MEASURED:
             table.add_row(*_cells(row))
@@ -188,19 +193,26 @@ def _cells(row: RowResult) -> tuple[str, ...]:
         f"{from_si(requirement.limits[tier], requirement.unit):g}"
         for tier in (Tier.A, Tier.B, Tier.C)
     )
-    value = ""
-    if row.estimate is not None:
-        number = from_si(row.estimate.value, requirement.unit)
-        margin = from_si(row.estimate.expanded_uncertainty, requirement.unit)
-        value = f"{number:.3g} ± {margin:.2g} {requirement.unit}"
+    value = estimate_text(row.estimate, requirement.unit) if row.estimate else ""
     return (
         f"{'●' if row.is_core else '○'} {requirement.id}",
         requirement.statement,
         value,
         f"{requirement.sense} {limits}",
-        row.guarded.value if row.guarded else f"? {row.reason}",
+        row.guarded.value if row.guarded else "?",
         row.simple.value if row.simple else "",
     )
+
+
+def _undetermined(grade: Grade) -> dict[str, list[str]]:
+    """Group the rows that were measured and could not be told, by reason in words."""
+    words = catalogue("en")
+    reasons: dict[str, list[str]] = {}
+    for row in grade.rows:
+        if row.status is RowStatus.NOT_DETERMINED:
+            reason = words[f"reason.{row.reason}"]
+            reasons.setdefault(reason, []).append(row.requirement.id)
+    return reasons
 
 
 def _summary(assessment: Assessment) -> str:
