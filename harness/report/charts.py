@@ -309,7 +309,13 @@ def _plain(value: float, _position: int) -> str:
 _LONG_DECIMAL = re.compile(r"(\d+\.\d)\d+")
 _FONT_FAMILY = re.compile(r"font-family: [^;]*; ?")
 _UNUSED_ID = re.compile(r' id="[\w.]*_\d+"')
+_TAG = re.compile(r"<[^>]*>")
 _SPACE = re.compile(r"\s+")
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    text = _UNUSED_ID.sub("", _FONT_FAMILY.sub("", tag[0]))
+    return _LONG_DECIMAL.sub(r"\1", text)
 
 
 def _data_uri(figure: Figure) -> str:
@@ -323,12 +329,6 @@ def _data_uri(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     text = buffer.getvalue().decode()
     text = text[text.index("<svg") :]
-    for pattern, kept in (
-        (_FONT_FAMILY, ""),
-        (_LONG_DECIMAL, r"\1"),
-        (_UNUSED_ID, ""),
-        (_SPACE, " "),
-    ):
-        text = pattern.sub(kept, text)
+    text = _SPACE.sub(" ", _TAG.sub(_shortened, text))
     text = text.replace("</style>", f"text{{font-family:{_FONTS}}}</style>", 1)
     return "data:image/svg+xml;base64," + b64encode(text.encode()).decode()

@@ -54,7 +54,8 @@ def latencies_s(queries: Queries) -> Reals:
     """Give completed - scheduled of every query in s, warm-up included."""
     completed = np.asarray(queries.completed_ns, dtype=np.int64)
     scheduled = np.asarray(queries.scheduled_ns, dtype=np.int64)
-    return np.asarray((completed - scheduled) / NS_PER_S, dtype=np.float64)
+    latencies: Reals = (completed - scheduled) / NS_PER_S
+    return latencies
 
 
 def measured_s(trial: TrialRecord) -> Reals:
@@ -62,7 +63,8 @@ def measured_s(trial: TrialRecord) -> Reals:
     if trial.queries is None:
         return np.empty(0)
     chosen = np.asarray(trial.queries.is_measured, dtype=np.int8) == 1
-    return latencies_s(trial.queries)[chosen]
+    measured: Reals = latencies_s(trial.queries)[chosen]
+    return measured
 
 
 def latency_panel(trial: TrialRecord, *, bins: int) -> Panel | None:
