@@ -28,7 +28,7 @@ def findings() -> str:
             "# Findings",
             "",
             "What is noticed about a run. *Invalidating*: no figure of the run can be",
-            "believed, and nothing is graded. *Conditional*: figures may have moved, by",
+            "believed, nothing is graded. *Conditional*: figures may have moved, by",
             "an amount that the record cannot tell. *Note*: good to know.",
             "Findings about the host arm are always notes.",
             "",
