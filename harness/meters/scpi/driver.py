@@ -103,26 +103,34 @@ class ScpiMeter:
         self._require_known(channels)
         word, period_s = self._period(rate_hz)
         self._select(items, word)
-        is_integrating = any(item.channel == "energy" for item in items)
-        if is_integrating:
-            self._set_all(self._profile.integrate)
-        acquisition = ScpiAcquisition(
-            self._dialogue,
-            self._clock,
-            course=Course(
-                profile=self._profile,
-                items=tuple(items),
-                channels=tuple(self._channel(item, period_s) for item in items),
-                period_s=period_s,
-                origin=self._origin,
-            ),
+        course = Course(
+            profile=self._profile,
+            items=tuple(items),
+            channels=tuple(self._channel(item, period_s) for item in items),
+            period_s=period_s,
+            origin=self._origin,
         )
+        with self._integrating(items):
+            acquisition = ScpiAcquisition(self._dialogue, self._clock, course=course)
+            try:
+                yield acquisition
+            finally:
+                acquisition.abandon()
+
+    @contextmanager
+    def _integrating(self, items: Sequence[Item]) -> Iterator[None]:
+        """Have the instrument integrate, where energy is among the items."""
+        if not any(item.channel == "energy" for item in items):
+            yield
+            return
         try:
-            yield acquisition
+            self._set_all(self._profile.integrate)
+            yield
         finally:
-            acquisition.abandon()
-            if is_integrating:
-                self._set_all(self._profile.integrate_end)
+            # no answer is asked for: an instrument that has fallen silent would hide
+            # by its second silence what is told of the first
+            for message in self._profile.integrate_end:
+                self._dialogue.send(message)
 
     def release(self) -> None:
         """Give the instrument's keys back to the person before it."""

@@ -136,7 +136,7 @@ def test_integrated_energy_is_that_of_the_load_and_integration_is_ended() -> Non
     (t0, e0), (t1, e1) = found["energy"][0], found["energy"][-1]
     assert (e1 - e0) / (t1 - t0) == pytest.approx(100.0, rel=1e-4)
     assert not simulator.is_integrating
-    assert simulator.commands[-4:-2] == [":INTEG:STOP", ":STAT:ERR?"]
+    assert simulator.commands[-2:] == [":INTEG:STOP", ":INTEG:RES"]
 
 
 def test_another_rate_of_the_instrument_is_taken() -> None:
@@ -247,7 +247,7 @@ def test_a_silent_meter_is_told_after_two_seconds_and_what_came_is_kept() -> Non
     kept = []
 
     def measure() -> None:
-        with meter.acquire({"power"}) as acquisition:
+        with meter.acquire({"power", "energy"}) as acquisition:
             for block in acquisition.blocks(Deadline.after(60.0, clock)):
                 kept.append(block)  # noqa: PERF402 - what came before is kept
 
