@@ -172,6 +172,9 @@ def _fields(written: WrittenLab) -> dict[str, str]:
         for key, value in model.model_dump(by_alias=True).items()
         if key != "accredited"
     }
+    if not written.lab.accredited:
+        # only an accredited laboratory may head its page as a test report
+        fields["lab.accreditation"] = ""
     fields["authorised_by"] = written.authorised.by
     fields["authorised_role"] = written.authorised.role
     for key in ("deviations", "external", "equipment", "opinions"):

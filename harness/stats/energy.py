@@ -15,11 +15,12 @@ wrong a model of a device may be, where power is modelled (class D).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, hypot, inf, log, sqrt
 
 import numpy as np
 
+from harness.domain.estimate import Estimate
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.record import TrialRecord
 from harness.domain.scenario import Periodic
@@ -253,6 +254,20 @@ def _scaled(power: Figure, value: float, what: str) -> Figure:
         method=f"{what} that the profile states; {power.method}",
         evidence_class=power.evidence_class,
     )
+
+
+def as_read(one: Estimate, group: Group) -> Estimate:
+    """Give a power figure the origin of its readings where they are no evidence.
+
+    The device may be real and its meter simulated: then the figure is simulated.
+    """
+    if one.evidence_class is None or not group.origin.is_evidence:
+        return one
+    for trial in group.trials:
+        trace = power_trace(trial)
+        if trace is not None and not trace.origin.is_evidence:
+            return replace(one, origin=trace.origin)
+    return one
 
 
 def _evidence(group: Group) -> EvidenceClass | None:

@@ -6,7 +6,7 @@ from harness.domain.estimate import Estimate, Withheld
 from harness.domain.plan import Arm
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, Periodic, Server, Sustained
-from harness.stats.energy import energy_answers, energy_names
+from harness.stats.energy import as_read, energy_answers, energy_names
 from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
@@ -27,7 +27,7 @@ def estimate(
     pairs = [(group, one) for group in groups_of(record) for one in _answers(group)]
     answers = [one for _, one in pairs]
     estimates = tuple(
-        with_model_error(one, group)
+        with_model_error(as_read(one, group), group)
         for group, one in pairs
         if isinstance(one, Estimate)
     )

@@ -163,3 +163,19 @@ def test_the_exported_schema_is_up_to_date() -> None:
     exported = Path(lab_module.__file__).parent / "lab.v1.schema.json"
 
     assert exported.read_bytes() == json_schema(WrittenLab)
+
+
+def test_a_laboratory_that_is_not_accredited_shows_no_accreditation(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(
+        'format = "duanping/lab/1"\n'
+        "[lab]\n"
+        "accredited = false\n"
+        'accreditation = "CNAS L0000"\n'
+    )
+
+    lab = load_lab(path)
+
+    assert "lab.accreditation" not in lab.info.fields

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.domain.estimate import Estimate
+from harness.domain.origin import Origin
 from harness.domain.record import RunRecord
 from harness.stats.estimating import estimate
 from harness.testing.builders import a_record
@@ -62,3 +63,25 @@ def test_the_method_says_how_sure_the_model_is() -> None:
     one = figure(noting("0.2"), "latency_p50", "emulated")
 
     assert one.method.endswith("device model u = 20%")
+
+
+def test_power_read_by_a_simulated_meter_never_passes_for_measured() -> None:
+    record = a_record(["kws"])
+    suts = {
+        address: replace(sut, origin=Origin.MEASURED)
+        for address, sut in record.suts.items()
+    }
+    trials = tuple(
+        replace(
+            trial,
+            readings=tuple(
+                replace(block, origin=Origin.SIMULATED) for block in trial.readings
+            ),
+        )
+        for trial in record.trials
+    )
+
+    measured = replace(record, suts=suts, trials=trials)
+
+    assert figure(measured, "latency_p50", "measured").value > 0
+    assert figure(measured, "average_power", "simulated").value > 0
