@@ -34,6 +34,8 @@ class Misbehaviour:
     """Numbers of readings that never reach the host; the counter runs on."""
     answers_as: bytes | None = None
     """Metadata of some other instrument."""
+    uncalibrated_ranges: frozenset[int] = field(default_factory=frozenset)
+    """Ranges whose constants are told as ``-nan``."""
 
 
 class Ppk2Simulator:
@@ -52,7 +54,16 @@ class Ppk2Simulator:
         self.logic: Callable[[NDArray[np.float64]], NDArray[np.uint8]] | None = None
         """Seconds since streaming began → levels of D0-D7; None: all low."""
         self.source_mv: int | None = None
+        self.mode = 2
+        """1 ampere, 2 source."""
         self.is_dut_powered = False
+        self.sessions = 0
+        """How often streaming was begun."""
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether it sends words unasked."""
+        return self._started_ns is not None
 
     def receive(self, data: bytes, now_ns: int) -> None:
         """Carry out the commands in `data`; an unfinished one waits for its rest."""
@@ -107,12 +118,15 @@ class Ppk2Simulator:
         match data[0]:
             case 0x06:
                 self._started_ns, self._sent = now_ns, 0
+                self.sessions += 1
             case 0x07:
                 self._started_ns = None
             case 0x0C:
                 self.is_dut_powered = data[1] == 1
             case 0x0D:
                 self.source_mv = int.from_bytes(data[1:3], "big")
+            case 0x11:
+                self.mode = data[1]
             case 0x19:
                 self._outbox += self._metadata()
         return size
@@ -120,13 +134,17 @@ class Ppk2Simulator:
     def _metadata(self) -> bytes:
         if self._fault.answers_as is not None:
             return self._fault.answers_as
+        ohms = [f"{ohm:.4f}" for ohm in _SHUNT_OHM]
+        for r in self._fault.uncalibrated_ranges:
+            ohms[r] = "-nan"
         lines = ["Calibrated: 0"]
-        lines += [f"R{r}: {ohm:.4f}" for r, ohm in enumerate(_SHUNT_OHM)]
+        lines += [f"R{r}: {ohm}" for r, ohm in enumerate(ohms)]
         for name, value in (("GS", 0.0), ("GI", 1.0), ("O", 0.0), ("S", 0.0)):
             lines += [f"{name}{r}: {value:.4f}" for r in range(5)]
         lines += [f"I{r}: 0.0000" for r in range(5)]
         lines += [f"UG{r}: 1.0000" for r in range(5)]
-        lines += [f"VDD: {self.source_mv or 3000}", "HW: 9173", "mode: 2", "IA: 56"]
+        lines += [f"VDD: {self.source_mv or 3000}", "HW: 9173"]
+        lines += [f"mode: {self.mode}", "IA: 56"]
         return "\n".join(lines).encode() + b"\nEND\n"
 
     def _words(self, first: int, end: int) -> bytes:

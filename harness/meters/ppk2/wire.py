@@ -16,6 +16,7 @@ application and the PPK2's published serial protocol):
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -27,9 +28,12 @@ RATE_HZ = 100_000
 WORD_BYTES = 4
 RANGES = 5
 ADC_FULL_SCALE = 16_383
+MOST_A = 1.0
+"""Beyond this the instrument is not specified."""
 _ADC_LSB_V = 1.8 / 163_840
-_INDEX_MASK = 0x1FFFF
-_COUNTER_MODULUS = 64
+INDEX_MASK = 0x1FFFF
+"""Of a word: range and ADC together, the place in the table of amperes."""
+COUNTER_MODULUS = 64
 _FAST, _SLOW = 0.18, 0.06
 """Weights of the two moving averages."""
 _SETTLING = 3
@@ -65,6 +69,10 @@ class Metadata:
     hardware: str
     constants: dict[str, tuple[float, ...]]
     """``R GS GI O S I UG``, five numbers each."""
+
+    def has_user_gain(self) -> bool:
+        """Say whether a user's calibration is in it: a gain other than 1."""
+        return any(gain != 1.0 for gain in self.constants["UG"])
 
     def usable_ranges(self) -> tuple[bool, ...]:
         """Say for each range whether all its constants are numbers."""
@@ -126,68 +134,153 @@ def ampere_table(metadata: Metadata, vdd_v: float) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """Where the cutting of the stream into words stands between two calls."""
+
+    rest: bytes = b""
+    counter: int | None = None
+    """Of the last word that was believed."""
+    is_locked: bool = False
+    """Whether `rest` begins at a word that follows the last one."""
+    skipped_bytes: int = 0
+    """Unreadable ones since the last word that was believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
     """Whole words of the stream, and what could not be read as any.
 
-    `missing_before[k]` counts the readings known to be missing just before word k,
-    modulo 64: whole multiples of 64 can only be seen by the clock.
+    `missing_before[k]` counts the readings known to be missing just before word k.
+    The counter tells it modulo 64, the unreadable bytes at that place add whole
+    multiples of 64; others can only be seen by the clock.
     """
 
     words: NDArray[np.uint32]
     missing_before: NDArray[np.int64]
     unreadable_bytes: int
-    rest: bytes
-    last_counter: int | None
+    state: Framing
 
 
-_FRAMING_WORDS = 256
-_LEAST_AGREEMENT = 0.5
-"""Below this share of counter steps of one, the words are out of step with the bytes:
-the right phase counts in every step, a wrong one in less than 7 % of them."""
+_LOCK_WORDS = 16
+"""So many words have to count before a phase is believed: a USB packet's worth."""
+_LOCK_BYTES = WORD_BYTES * _LOCK_WORDS + 2
+"""From a word to the end of those that decide on it and its three rivals."""
+_DOUBTED = 2
+"""Words before a break of the count that are given up with it: a lost byte spoils the
+word that it belonged to, whose counter may have come through by chance."""
+_SEARCH_BYTES = 4096
 
 
-def frame(data: bytes, last_counter: int | None) -> Frames:
-    """Cut bytes into words, finding the word boundary again where it was lost.
+def frame(data: bytes, state: Framing) -> Frames:
+    """Cut bytes into words, and find the word boundary again where it was lost.
 
-    `data` begins with the rest of the call before; `last_counter` is that call's.
+    A break of the count after which the same phase goes on counting is a loss of
+    readings; any other is damage, and what is around it is unreadable. The last words
+    stay in the state until the next ones vouch for them, so that the answer does not
+    depend on how the stream is cut into calls.
     """
-    phase = _phase(data)
-    words = np.frombuffer(data, "<u4", (len(data) - phase) // WORD_BYTES, phase)
-    end = phase + WORD_BYTES * len(words)
-    counters = ((words >> 18) & (_COUNTER_MODULUS - 1)).astype(np.int64)
-    if len(counters) == 0:
-        return Frames(
-            words=words,
-            missing_before=counters,
-            unreadable_bytes=phase,
-            rest=data[end:],
-            last_counter=last_counter,
-        )
-    before = counters[0] - 1 if last_counter is None else last_counter
-    steps = np.diff(counters, prepend=before)
+    buffer = state.rest + data
+    spans: list[_Span] = []
+    at, is_locked, skipped = 0, state.is_locked, state.skipped_bytes
+    unreadable = -skipped
+    while True:
+        if not is_locked:
+            found = _lock(buffer, at)
+            begin = max(at, len(buffer) - _LOCK_BYTES) if found is None else found
+            skipped += begin - at
+            at = begin
+            if found is None:
+                break
+        end, is_locked = _sound(buffer, at)
+        if end > at:
+            spans.append(_Span(begin=at, end=end, skipped_bytes=skipped))
+            unreadable += skipped
+            skipped, at = 0, end
+        if is_locked:
+            break
+    words, missing = _joined(buffer, spans, state.counter)
     return Frames(
         words=words,
-        missing_before=(steps - 1) % _COUNTER_MODULUS,
-        unreadable_bytes=phase,
-        rest=data[end:],
-        last_counter=int(counters[-1]),
+        missing_before=missing,
+        unreadable_bytes=unreadable + skipped,
+        state=Framing(
+            rest=buffer[at:],
+            counter=int(_counters(words[-1:])[0]) if len(words) else state.counter,
+            is_locked=is_locked,
+            skipped_bytes=skipped,
+        ),
     )
 
 
-def _phase(data: bytes) -> int:
-    """Find at which of the four byte offsets the counter counts."""
-    if _agreement(data, 0) >= _LEAST_AGREEMENT:
-        return 0
-    return max(range(WORD_BYTES), key=lambda offset: _agreement(data, offset))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """Bytes that are sound words, and how many before them are not."""
+
+    begin: int
+    end: int
+    skipped_bytes: int
 
 
-def _agreement(data: bytes, offset: int) -> float:
-    count = min(_FRAMING_WORDS, (len(data) - offset) // WORD_BYTES)
-    if count <= 1:
-        return 1.0 if offset == 0 else 0.0
-    words = np.frombuffer(data, "<u4", count, offset)
-    counters = ((words >> 18) & (_COUNTER_MODULUS - 1)).astype(np.int16)
-    return float(np.mean(np.diff(counters) % _COUNTER_MODULUS == 1))
+def _counters(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    return (words >> 18).astype(np.uint8) & np.uint8(COUNTER_MODULUS - 1)
+
+
+def _lock(buffer: bytes, start: int) -> int | None:
+    """Find the first offset at which the counter counts, and at no rival phase."""
+    for begin in range(start, len(buffer) - _LOCK_BYTES + 1, _SEARCH_BYTES):
+        window = buffer[begin : begin + _SEARCH_BYTES + _LOCK_BYTES - 1]
+        fields = np.frombuffer(window, np.uint8)[2:] >> 2
+        is_step = (fields[4:] - fields[:-4]) & (COUNTER_MODULUS - 1) == 1
+        count = len(is_step) - WORD_BYTES * (_LOCK_WORDS - 2)
+        counts = np.ones(count, bool)
+        for step in range(_LOCK_WORDS - 1):
+            counts &= is_step[WORD_BYTES * step : WORD_BYTES * step + count]
+        rivals = counts[1:-2] | counts[2:-1] | counts[3:]
+        alone = np.flatnonzero(counts[:-3] & ~rivals)
+        if len(alone):
+            return begin + int(alone[0])
+    return None
+
+
+def _sound(buffer: bytes, at: int) -> tuple[int, bool]:
+    """Say up to which byte the words from `at` on are sound, and still in phase."""
+    words = np.frombuffer(buffer, "<u4", (len(buffer) - at) // WORD_BYTES, at)
+    steps = np.diff(_counters(words)) & (COUNTER_MODULUS - 1)
+    breaks = (np.flatnonzero(steps != 1) + 1).tolist()
+    limit = len(words) - _DOUBTED
+    for place, begin in enumerate(breaks):
+        following = breaks[place + 1] if place + 1 < len(breaks) else len(words)
+        doubtful = max(0, begin - _DOUBTED)
+        if following - begin >= _LOCK_WORDS:
+            continue
+        if following < len(words):
+            return at + WORD_BYTES * doubtful, False
+        limit = min(limit, doubtful)
+    return at + WORD_BYTES * max(0, limit), True
+
+
+def _joined(
+    buffer: bytes, spans: Sequence[_Span], counter: int | None
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Put the sound spans together and count what is missing between words."""
+    pieces = [
+        np.frombuffer(buffer, "<u4", (span.end - span.begin) // WORD_BYTES, span.begin)
+        for span in spans
+    ]
+    if not pieces:
+        return np.zeros(0, np.uint32), np.zeros(0, np.int64)
+    words = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    counters = _counters(words)
+    before = int(counters[0]) - 1 if counter is None else counter
+    steps = np.diff(counters, prepend=np.uint8(before % COUNTER_MODULUS))
+    missing = ((steps - 1) & (COUNTER_MODULUS - 1)).astype(np.int64)
+    index = 0
+    for span, piece in zip(spans, pieces, strict=True):
+        surplus = span.skipped_bytes // WORD_BYTES - int(missing[index])
+        if surplus > 0 and (index > 0 or counter is not None):
+            missing[index] += COUNTER_MODULUS * round(surplus / COUNTER_MODULUS)
+        index += len(piece)
+    return words, missing
 
 
 def ranges_of(words: NDArray[np.uint32]) -> NDArray[np.int8]:
@@ -199,6 +292,14 @@ def ranges_of(words: NDArray[np.uint32]) -> NDArray[np.int8]:
 def logic_of(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
     """Give the logic inputs D0-D7 of each word, D0 in the lowest bit."""
     return (words >> 24).astype(np.uint8)
+
+
+def is_usable(
+    ranges: NDArray[np.int8], usable_ranges: Sequence[bool]
+) -> NDArray[np.bool_]:
+    """Say which readings are in a range whose constants are numbers."""
+    usable: NDArray[np.bool_] = np.asarray(usable_ranges, bool)[ranges]
+    return usable
 
 
 def is_saturated(words: NDArray[np.uint32]) -> NDArray[np.bool_]:
@@ -233,7 +334,8 @@ def settle(
     since = _since_change(is_change, state.since_change)
     is_settling = since < _SETTLING
     is_slow = ranges == RANGES - 1
-    is_kept = ~(is_slow & (since < _SETTLING_SLOW))
+    # a range without constants gives no number, which an average would keep for ever
+    is_kept = ~(is_slow & (since < _SETTLING_SLOW)) & np.isfinite(amperes)
     place = np.cumsum(is_kept) - 1
     fast, fast_end = _average(amperes[is_kept], _FAST, state.fast)
     slow, slow_end = _average(amperes[is_kept], _SLOW, state.slow)

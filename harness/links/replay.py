@@ -1,0 +1,194 @@
+"""Captures: the bytes of a link with their times, recorded and played back.
+
+A capture (`FORMAT`) is a line that names the form, a line of JSON that says what was
+captured, and frames: a kind of one byte, ``W`` for written by the host and ``R`` for
+read by it, the time in ns as int64, the length as uint32, all little endian, and the
+bytes. A frame that is cut short ends the capture; what is before it is good.
+
+In playing back, what the host writes moves the capture on to where it wrote the same
+before; from there on each byte comes as long after as it did then. So a driver that
+asks in another order, or stops sooner, still gets the answers to its questions.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.clock import Clock, Deadline
+from harness.errors import SchemaError, StorageError
+from harness.links.bytelink import ByteLink
+
+FORMAT = "duanping/capture/1"
+_FRAME = struct.Struct("<cqI")
+_WRITTEN, _READ = b"W", b"R"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Bytes that were written or read at once."""
+
+    is_written: bool
+    at_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """A capture that was read: what it is of, and what went over the link."""
+
+    facts: dict[str, str]
+    moments: tuple[Moment, ...]
+
+
+class RecordingLink:
+    """Wraps a link and writes down all that goes over it, with its time."""
+
+    def __init__(self, inner: ByteLink, clock: Clock, recorder: "Recorder") -> None:
+        self.where = inner.where
+        self._inner = inner
+        self._clock = clock
+        self._recorder = recorder
+
+    def read(self, most: int, until: Deadline) -> bytes:
+        """Give what the link gives, after writing it down."""
+        data = self._inner.read(most, until)
+        if data:
+            self._recorder.append(_READ, self._clock.now_ns(), data)
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Pass the bytes on, after writing them down."""
+        self._recorder.append(_WRITTEN, self._clock.now_ns(), data)
+        self._inner.write(data)
+
+
+class Recorder:
+    """An open capture file. Made by `recording`."""
+
+    def __init__(self, path: Path, facts: dict[str, str]) -> None:
+        self._path = path
+        head = f"{FORMAT}\n{json.dumps(facts, ensure_ascii=False)}\n".encode()
+        try:
+            self._file = path.open("xb")
+            self._file.write(head)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def append(self, kind: bytes, at_ns: int, data: bytes) -> None:
+        """Add one frame. Raises StorageError where it cannot be written."""
+        try:
+            self._file.write(_FRAME.pack(kind, at_ns, len(data)) + data)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Close the file; it stays."""
+        self._file.close()
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"The capture cannot be written: {error.strerror}",
+            where=str(self._path),
+            remedy="Name another file; one that is there is not written over.",
+        )
+
+
+@contextmanager
+def recording(path: Path, facts: dict[str, str]) -> Iterator[Recorder]:
+    """Begin a capture file. Raises StorageError; a file that is there stays."""
+    recorder = Recorder(path, facts)
+    try:
+        yield recorder
+    finally:
+        recorder.close()
+
+
+def load_capture(path: Path) -> Capture:
+    """Read a capture. Raises SchemaError for what is none."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SchemaError(
+            f"The capture cannot be read: {error.strerror}", where=str(path)
+        ) from error
+    head, _, rest = data.partition(b"\n")
+    line, _, frames = rest.partition(b"\n")
+    if head != FORMAT.encode():
+        raise SchemaError(
+            f"This is no capture of the form {FORMAT}",
+            where=str(path),
+            remedy="Make one with: duanping meters capture METER --raw FILE",
+        )
+    try:
+        facts = {str(key): str(value) for key, value in json.loads(line).items()}
+    except (ValueError, AttributeError) as error:
+        raise SchemaError(
+            "The second line of the capture is no JSON object", where=str(path)
+        ) from error
+    return Capture(facts=facts, moments=tuple(_moments(frames)))
+
+
+def _moments(frames: bytes) -> Iterator[Moment]:
+    at = 0
+    while at + _FRAME.size <= len(frames):
+        kind, at_ns, length = _FRAME.unpack_from(frames, at)
+        begin, end = at + _FRAME.size, at + _FRAME.size + length
+        if kind not in {_WRITTEN, _READ} or end > len(frames):
+            return
+        yield Moment(is_written=kind == _WRITTEN, at_ns=at_ns, data=frames[begin:end])
+        at = end
+
+
+class ReplayLink:
+    """A link that plays a capture back on a clock."""
+
+    def __init__(self, capture: Capture, clock: Clock, where: str) -> None:
+        self.where = where
+        self._moments = capture.moments
+        self._clock = clock
+        self._place = 0
+        self._pending = b""
+        first_ns = self._moments[0].at_ns if self._moments else 0
+        self._offset_ns = clock.now_ns() - first_ns
+
+    def read(self, most: int, until: Deadline) -> bytes:
+        """Give what had come by now, or ``b""`` at the deadline.
+
+        After the end of the capture nothing comes any more.
+        """
+        while not self._pending:
+            moment = self._next_read()
+            due_ns = until.at_ns if moment is None else moment.at_ns + self._offset_ns
+            self._clock.wait_until(min(due_ns, until.at_ns))
+            if moment is None or due_ns > until.at_ns:
+                return b""
+            self._pending = moment.data
+            self._place += 1
+        data, self._pending = self._pending[:most], self._pending[most:]
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Go to where the same was written, and on from there at this time."""
+        for place in range(self._place, len(self._moments)):
+            moment = self._moments[place]
+            if moment.is_written and moment.data == data:
+                self._place = place + 1
+                self._pending = b""
+                self._offset_ns = self._clock.now_ns() - moment.at_ns
+                return
+
+    def _next_read(self) -> Moment | None:
+        """Give the next bytes; None where the host wrote something before them."""
+        if self._place >= len(self._moments):
+            return None
+        moment = self._moments[self._place]
+        return None if moment.is_written else moment
+
+
+@contextmanager
+def replayed(capture: Capture, clock: Clock, where: str) -> Iterator[ReplayLink]:
+    """Open a capture as a link."""
+    yield ReplayLink(capture, clock, where)

@@ -1,0 +1,112 @@
+"""Named loads: what a simulated instrument measures, a pure function of time.
+
+The name is in the address of a simulated meter, such as ``ppk2@sim:idle-10mW?seed=7``.
+A test that knows the name knows the truth.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import SchemaError, UnknownName
+from harness.units import parse_quantity
+
+Watts = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Seconds since power-on → watts, elementwise."""
+
+_RIPPLE = 0.02
+"""Largest relative deviation of a load from its level."""
+_TONES = 5
+_BURST_PERIOD_S = 0.1
+_BURST_DUTY = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A load by name, its levels in watts, and the seed of its ripple."""
+
+    name: str
+    levels_w: tuple[float, ...]
+    seed: int = 0
+
+    def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the power at each time, float64 of the same shape."""
+        base = _SHAPES[self.name].power(np.asarray(seconds, float), self.levels_w)
+        return base * (1.0 + self._ripple(seconds))
+
+    def mean_w(self) -> float:
+        """Give the power in the long run."""
+        return _SHAPES[self.name].mean(self.levels_w)
+
+    def _ripple(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give a seeded sum of tones between 1 and 50 Hz with the mean 0."""
+        generator = np.random.default_rng(self.seed)
+        hertz = generator.uniform(1.0, 50.0, _TONES)
+        phases = generator.uniform(0.0, 2 * np.pi, _TONES)
+        total = np.zeros(np.shape(seconds))
+        for tone, phase in zip(hertz, phases, strict=True):
+            total = total + np.sin(2 * np.pi * tone * seconds + phase)
+        return total * (_RIPPLE / _TONES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    levels: int
+    power: Callable[
+        [NDArray[np.float64], tuple[float, ...]],
+        NDArray[np.float64],
+    ]
+    mean: Callable[[tuple[float, ...]], float]
+    example: str
+
+
+def _idle(
+    seconds: NDArray[np.float64], levels_w: tuple[float, ...]
+) -> NDArray[np.float64]:
+    return np.full(np.shape(seconds), levels_w[0])
+
+
+def _bursts(
+    seconds: NDArray[np.float64], levels_w: tuple[float, ...]
+) -> NDArray[np.float64]:
+    is_busy = seconds % _BURST_PERIOD_S < _BURST_DUTY * _BURST_PERIOD_S
+    return np.where(is_busy, levels_w[1], levels_w[0])
+
+
+def _bursts_mean(levels_w: tuple[float, ...]) -> float:
+    return levels_w[0] + _BURST_DUTY * (levels_w[1] - levels_w[0])
+
+
+_SHAPES = {
+    "idle": _Shape(
+        levels=1, power=_idle, mean=lambda levels: levels[0], example="idle-10mW"
+    ),
+    "bursts": _Shape(
+        levels=2, power=_bursts, mean=_bursts_mean, example="bursts-5mW-120mW"
+    ),
+}
+"""``idle``: one level. ``bursts``: 30 ms of every 100 ms at the second level."""
+
+
+def parse_load(text: str, seed: int = 0) -> Load:
+    """Read a name such as ``idle-10mW`` or ``bursts-5mW-120mW``.
+
+    Raises UnknownName for another shape, SchemaError for levels that are no power.
+    """
+    name, *levels = text.split("-")
+    if name not in _SHAPES:
+        raise UnknownName("load", name, _SHAPES, where=f"sim:{text}")
+    shape = _SHAPES[name]
+    if len(levels) != shape.levels:
+        raise SchemaError(
+            f"The load '{name}' takes {shape.levels} level(s), not {len(levels)}",
+            where=f"sim:{text}",
+            remedy=f"Write for example sim:{shape.example}",
+        )
+    return Load(
+        name=name,
+        levels_w=tuple(parse_quantity(level, "W") for level in levels),
+        seed=seed,
+    )
