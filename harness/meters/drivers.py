@@ -138,6 +138,26 @@ def _ppk2_sim(load: Load, options: Options) -> Instrument:
     )
 
 
+def _lpm01a(wired: Wired) -> AbstractContextManager[Meter]:
+    driver = import_module("harness.meters.lpm01a.driver")
+    form = import_module("harness.meters.lpm01a.wire").Format
+    options = wired.options
+    word = options.choice("format", ("auto", "ascii", "binary"), "auto")
+    setting = driver.Setting(
+        voltage_v=_supply_v(options, is_simulated=wired.is_simulated),
+        is_energy=options.choice("output", ("energy", "current"), "energy") == "energy",
+        format=None if word == "auto" else form[word.upper()],
+    )
+    return _Released(wired.make("lpm01a.driver", "Lpm01a", setting=setting))
+
+
+def _lpm01a_sim(load: Load, options: Options) -> Instrument:
+    volts = _supply_v(options, is_simulated=True)
+    return _simulator(
+        "lpm01a.sim", "Lpm01aSimulator", lambda seconds: load.watts(seconds) / volts
+    )
+
+
 def _pzem(wired: Wired) -> AbstractContextManager[Meter]:
     unit = wired.options.whole("unit", 1)
     return nullcontext(wired.make("pzem.driver", "Pzem", unit=unit))
@@ -225,6 +245,13 @@ DRIVERS: dict[str, Driver] = {
         connect=_ppk2,
         simulate=_ppk2_sim,
         options=("voltage", "mode"),
+    ),
+    "lpm01a": Driver(
+        title="ST X-NUCLEO-LPM01A power shield, 1 S/s to 100 kS/s",
+        connect=_lpm01a,
+        simulate=_lpm01a_sim,
+        baud=3_686_400,
+        options=("voltage", "output", "format"),
     ),
     "pzem": Driver(
         title="Peacefair PZEM-004T v3, mains, 1 S/s",
