@@ -6,12 +6,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEVICE ?= wearable
 PRESET ?= quick
-OPTIONS = $(if $(TARGET),--target '$(TARGET)') $(if $(MODEL),--model '$(MODEL)') $(if $(GATE),--gate $(GATE)) $(ARGS)
+OPTIONS = $(if $(TARGET),--target '$(TARGET)') $(if $(METER),--meter '$(METER)') $(if $(MODEL),--model '$(MODEL)') $(if $(GATE),--gate $(GATE)) $(ARGS)
 
 .PHONY: bench test check perf doctor format lock clean help
 .DEFAULT_GOAL := help
 
-bench: $(VENV)/.installed ## run the benchmark: DEVICE= PRESET= TARGET= MODEL= GATE= ARGS=
+bench: $(VENV)/.installed ## run the benchmark: DEVICE= PRESET= TARGET= METER= MODEL= GATE= ARGS=
 	@$(BIN)/duanping run --device '$(DEVICE)' --preset '$(PRESET)' $(OPTIONS)
 
 doctor: $(VENV)/.installed ## look at this machine and say what would disturb a measurement

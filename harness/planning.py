@@ -108,6 +108,8 @@ class Ingredients:
     """Workload id → the model file that the host executes for reference."""
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    meter: str = ""
+    """Address of the meter that reads the device's power; empty: none."""
 
 
 def preset_named(name: str) -> Preset:
@@ -139,6 +141,7 @@ def make_plan(parts: Ingredients) -> Plan:
         preset=parts.preset,
         models=tuple(models[name] for name in sorted(models)),
         trials=trials,
+        meter=parts.meter,
     )
 
 
@@ -229,7 +232,12 @@ def _minimum_of(scenario: Scenario, parts: Ingredients) -> Minimum:
         starts = _VIRTUAL_COLD_STARTS if is_virtual else _COLD_STARTS[parts.preset.name]
         return Minimum(queries=starts, duration_ns=0)
     asked = parts.preset.minimum
-    return replace(asked, queries=_VIRTUAL_QUERIES) if is_virtual else asked
+    if is_virtual:
+        return replace(asked, queries=_VIRTUAL_QUERIES)
+    if parts.meter:
+        window_ns = max(asked.duration_ns, parts.preset.energy_window_ns)
+        return replace(asked, duration_ns=window_ns)
+    return asked
 
 
 def _seed(base: int, *words: str) -> int:

@@ -1,20 +1,21 @@
 """Execute a plan: trial after trial, every event into the record as it comes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from harness import plugins
+from harness.bench.metering import Metering
 from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm, Plan, Trial
 from harness.domain.profile import DeviceProfile
-from harness.domain.query import Outcome, TrialEnded
+from harness.domain.query import Outcome, TrialEnded, TrialEvent
 from harness.domain.sut import SutDescription
 from harness.errors import AgentDied
-from harness.planning import expected_seconds
+from harness.planning import EMULATED, expected_seconds
 from harness.plugins import Address
 from harness.record.bundle import RecordWriter
 from harness.targets.base import Deployment, Target
@@ -56,6 +57,7 @@ class Bench:
     report: Callable[[Progress], None]
     ambient_degc: float | None = None
     """Temperature of the room, as the lab file states it."""
+    metering: Metering | None = None
 
 
 def conduct(bench: Bench, writer: RecordWriter) -> None:
@@ -85,7 +87,7 @@ def _execute(
     with target.prepare(bench.plan.profile.conditions) as reached:
         writer.begin(trial, replace(reached, ambient_degc=bench.ambient_degc))
         ended: TrialEnded | None = None
-        for event in target.execute(trial, deployment):
+        for event in _events(trial, target, deployment, bench):
             writer.add(event)
             if isinstance(event, TrialEnded):
                 ended = event
@@ -99,10 +101,32 @@ def _execute(
     return ended
 
 
+def _events(
+    trial: Trial, target: Target, deployment: Deployment, bench: Bench
+) -> Iterator[TrialEvent]:
+    """Give the trial's events, the meter's readings among them, its end last."""
+    if bench.metering is None or trial.arm is not Arm.DEVICE or _is_virtual(trial):
+        yield from target.execute(trial, deployment)
+        return
+    with bench.metering.recording(trial.id) as recording:
+        ended: list[TrialEvent] = []
+        for event in target.execute(trial, deployment):
+            if isinstance(event, TrialEnded):
+                ended.append(event)
+            else:
+                yield event
+    yield from recording.events()
+    yield from bench.metering.notes(trial.id)
+    yield from ended
+
+
+def _is_virtual(trial: Trial) -> bool:
+    return trial.target.startswith(EMULATED)
+
+
 def _cool_down(trial: Trial, bench: Bench) -> None:
     pause_ns = bench.plan.preset.cool_down_ns
-    is_virtual = trial.target.startswith("emulated@")
-    if pause_ns and trial.arm is Arm.DEVICE and not is_virtual:
+    if pause_ns and trial.arm is Arm.DEVICE and not _is_virtual(trial):
         bench.clock.wait_until(bench.clock.now_ns() + pause_ns)
 
 

@@ -15,7 +15,7 @@ from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
-from harness.errors import UsageError
+from harness.errors import Unsupported, UsageError
 from harness.planning import EMULATED, LOCAL, Ingredients, make_plan, preset_named
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
@@ -31,6 +31,7 @@ class Request:
     device: str
     preset: str = "quick"
     target: str | None = None
+    meter: str | None = None
     suite: str | None = None
     model: Path | None = None
     role: str | None = None
@@ -100,6 +101,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             host_models=host.artifacts,
             seed=request.seed,
             provider=request.provider,
+            meter=_meter(request, lab, profile, target),
         )
     )
     samples = request.bindings.samples
@@ -109,6 +111,20 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         samples={model.name: samples for model in plan.models} if samples else {},
         lab=lab,
     )
+
+
+def _meter(request: Request, lab: Lab, profile: DeviceProfile, target: str) -> str:
+    """Name the meter of the device; an emulated device has a power model instead."""
+    meter = request.meter or lab.meters.get(profile.name, "")
+    if target.startswith(EMULATED):
+        if request.meter:
+            raise Unsupported(
+                "A meter cannot read an emulated device",
+                where=request.meter,
+                remedy="Say where the device is, such as --target local@.",
+            )
+        return ""
+    return meter
 
 
 def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:

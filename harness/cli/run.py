@@ -9,6 +9,7 @@ from rich.console import Console
 from harness import __version__
 from harness.bench.conduct import Bench, conduct
 from harness.bench.intake import Intake, Request, gather, gather_again
+from harness.bench.metering import Metering, metered
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
@@ -38,6 +39,13 @@ def run(
         typer.Option(
             help="Where the model runs: emulated@ (a model of the device; the default "
             "without a lab file) or local@ (this machine is the device)."
+        ),
+    ] = None,
+    meter: Annotated[
+        str | None,
+        typer.Option(
+            help="What reads the device's power, such as rapl@, "
+            "ppk2@serial:/dev/ttyACM0?voltage=3V or ppk2@sim:idle-10mW."
         ),
     ] = None,
     suite: Annotated[
@@ -101,6 +109,7 @@ def run(
         device=device,
         preset=preset,
         target=target,
+        meter=meter,
         suite=suite,
         model=model,
         role=role,
@@ -124,14 +133,17 @@ def _start(request: Request, out: Path, console: Console) -> Path:
         intake = gather(request, lambda _: None)
     _say_what_is_coming(intake, console)
     clock = SystemClock()
-    with RecordWriter.create(
-        out,
-        intake.plan,
-        utc=clock.utc_now,
-        harness_version=__version__,
-        lab=intake.lab.info,
-    ) as writer:
-        _execute(intake, writer, clock, console)
+    with (
+        metered(intake.plan.meter, clock) as metering,
+        RecordWriter.create(
+            out,
+            intake.plan,
+            utc=clock.utc_now,
+            harness_version=__version__,
+            lab=intake.lab.info,
+        ) as writer,
+    ):
+        _execute(intake, writer, metering, console)
     return writer.bundle
 
 
@@ -140,15 +152,18 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
     with announced(console, "Preparing models …"):
         intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
-    with RecordWriter.resume(
-        bundle, utc=clock.utc_now, harness_version=__version__
-    ) as writer:
-        _execute(intake, writer, clock, console)
+    with (
+        metered(intake.plan.meter, clock) as metering,
+        RecordWriter.resume(
+            bundle, utc=clock.utc_now, harness_version=__version__
+        ) as writer,
+    ):
+        _execute(intake, writer, metering, console)
     return bundle
 
 
 def _execute(
-    intake: Intake, writer: RecordWriter, clock: SystemClock, console: Console
+    intake: Intake, writer: RecordWriter, metering: Metering | None, console: Console
 ) -> None:
     with resumable(writer.bundle), RunProgress(console) as progress:
         conduct(
@@ -156,9 +171,10 @@ def _execute(
                 plan=intake.plan,
                 paths=intake.paths,
                 samples=intake.samples,
-                clock=clock,
+                clock=SystemClock(),
                 report=progress.show,
                 ambient_degc=intake.lab.ambient_degc,
+                metering=metering,
             ),
             writer,
         )

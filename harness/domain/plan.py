@@ -106,6 +106,8 @@ class Plan:
     preset: Preset
     models: tuple[ModelArtifact, ...]
     trials: tuple[Trial, ...]
+    meter: str = ""
+    """Address of the meter that reads the device's power; empty: none."""
 
     def __post_init__(self) -> None:
         ids = [trial.id for trial in self.trials]

@@ -10,8 +10,7 @@ what the power changes there.
 The budget (JCGM 100): spread between runs, or the block bootstrap of the readings and
 the placement of a short window for one run alone; edges u_t·ΔP with u_t = T_s/√12;
 drift of idle |P_after - P_before|·T/√12; noise of idle. What the meter's data sheet
-says (gain, offset, range, time base) is not in a record yet and not in U; nor is how
-wrong a model of a device may be, where power is modelled (class D).
+says, and how wrong a model of a device may be, are added by `metered` and `modelled`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
