@@ -25,15 +25,8 @@ from math import hypot, sqrt
 import numpy as np
 
 from harness.loadgen.pulses import PulseTrain
-from harness.stats.alignment_fit import (
-    Fit,
-    Stretch,
-    first_fit,
-    fit_falls,
-    fit_pulses,
-    shift_of,
-    step_of,
-)
+from harness.stats.alignment_falls import Fall, fit_falls, shift_of
+from harness.stats.alignment_fit import Fit, Stretch, first_fit, fit_pulses, step_of
 from harness.stats.alignment_scene import Scene, around, near_falls, scene_of
 from harness.stats.alignment_search import Match, find
 from harness.stats.power import PowerTrace
@@ -71,10 +64,10 @@ def align(
     scene, first = _coarse(scene, matches)
     stretches = [around(scene, burst, first) for burst in scene.bursts]
     fit = fit_pulses(stretches, first)
-    falls = near_falls(scene, fit)
-    if falls and scene.is_dense:
-        fit = fit_falls(falls, fit)
-        falls = near_falls(scene, fit)
+    falls = near_falls(scene, fit, scene.nears_s[0])
+    for near_s in scene.nears_s if scene.is_dense else ():
+        falls = near_falls(scene, fit, near_s)
+        fit = fit_falls(falls, fit) if falls else fit
     evidence = found | {
         "skew": fit.skew,
         "rise_s": fit.lags.rise_s,
@@ -113,7 +106,7 @@ def _coarse(scene: Scene, matches: Sequence[Match]) -> tuple[Scene, Fit]:
     return moved, first_fit(-skew * float(middles.mean()), skew)
 
 
-def _agreeing(falls: Sequence[Stretch], fit: Fit, step_s: float) -> int:
+def _agreeing(falls: Sequence[Fall], fit: Fit, step_s: float) -> int:
     """Count the falling edges that by themselves lie within two readings of the fit."""
     unit_s = max(step_s, _LEAST_UNIT_S)
     shifts = unit_s * np.arange(-4.0, 4.25, 0.25)

@@ -17,7 +17,7 @@ host from the same origin.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,73 +89,26 @@ def fit_pulses(stretches: Sequence[Stretch], first: Fit) -> Fit:
 
     u from the Jacobian and the residuals, inflated by their autocorrelation.
     """
-    start = _unknowns(first)
-    noise_w = _noise(stretches, start, _bases)
+    start = unknowns_of(first)
+    swing_w = max(float(np.ptp(stretch.power_w)) for stretch in stretches)
+    noise_w = least_noise(_residuals(stretches, start), swing_w)
 
     def residuals(unknowns: Reals) -> Reals:
-        return _residuals(stretches, unknowns, _bases) / noise_w
+        return _residuals(stretches, unknowns) / noise_w
 
-    found = _solve(residuals, start)
+    found = solve(residuals, start)
     data = residuals(found.x)
     inflation = correlogram(data).inflation
     lost = 3 * len(stretches) + 2
     freedom = max(len(data) / inflation - lost, 1.0)
     scale = 2 * found.cost / max(len(data) - lost, 1) * inflation
     inverse = np.linalg.inv(found.jac.T @ found.jac)
-    return _fit(found.x, inverse * max(scale, 1.0), freedom, noise_w * _spread(data))
-
-
-def fit_falls(falls: Sequence[Stretch], first: Fit) -> Fit:
-    """Fit offset, skew and the lag of falling edges, each with levels of its own.
-
-    A governor makes power climb in steps of its own after a rise; nothing holds it
-    back at a fall. u from what each edge says by itself (cluster-robust; Cameron and
-    Miller, J. Human Resources 50 (2015) 317, equation 10), so that an edge that the
-    host logged late counts as what it is.
-    """
-    start = _unknowns(first)
-    noise_w = _noise(falls, start, _two_levels)
-
-    def residuals(unknowns: Reals) -> Reals:
-        return _residuals(falls, unknowns, _two_levels) / noise_w
-
-    found = _solve(residuals, start)
-    data = residuals(found.x)
-    inverse = np.linalg.inv(found.jac.T @ found.jac)
-    ends = np.cumsum([len(fall.power_w) for fall in falls])
-    weighed = found.jac[: len(data)] * _pull(data)[:, None]
-    pushes = np.array([part.sum(axis=0) for part in np.split(weighed, ends[:-1])])
-    prior = found.jac[len(data) :]
-    meat = pushes.T @ pushes * len(falls) / max(len(falls) - 2, 1) + prior.T @ prior
-    return _fit(
-        found.x,
-        inverse @ meat @ inverse,
-        max(len(falls) - 2, 1),
-        noise_w * _spread(data),
-    )
+    return fit_of(found.x, inverse * max(scale, 1.0), freedom, noise_w * spread(data))
 
 
 def step_of(stretch: Stretch, fit: Fit) -> float:
     """Give the power in W that the load adds in one stretch."""
-    return float(_levels(stretch, _unknowns(fit), _bases)[-1])
-
-
-def shift_of(fall: Stretch, fit: Fit, shifts_s: Reals) -> float:
-    """Say by which of the given shifts in s one falling edge fits best.
-
-    Shifts at which power would have to rise there do not count; infinite where none
-    is left.
-    """
-    best, at = np.inf, np.inf
-    for shift in shifts_s:
-        unknowns = _unknowns(fit)
-        unknowns[0] += shift
-        basis = _basis(fall, unknowns, _two_levels)
-        levels = _solution(basis, fall.power_w)
-        square = float(((fall.power_w - basis @ levels) ** 2).sum())
-        if levels[-1] > 0 and square < best:
-            best, at = square, float(shift)
-    return at
+    return float(_solution(_basis(stretch, unknowns_of(fit)), stretch.power_w)[-1])
 
 
 def mean_response(stretch: Stretch, offset_s: float, skew: float, lags: Lags) -> Reals:
@@ -190,17 +143,14 @@ def _at_edges(rises_s: Reals, falls_s: Reals, lags: Lags) -> tuple[Reals, Reals,
     """Give edges in order, and level and area so far at each."""
     edges = np.column_stack([rises_s, falls_s]).ravel()
     levels, areas = [0.0], [0.0]
-    for index, length in enumerate(np.diff(edges)):
+    for index, length in enumerate(np.diff(edges).tolist()):
         lag = lags.fall_s if index % 2 else lags.rise_s
         towards = 0.0 if index % 2 else 1.0
-        left = float(np.exp(-length / lag))
+        left = exp(-length / lag)
         away = levels[-1] - towards
         areas.append(areas[-1] + towards * length + away * lag * (1 - left))
         levels.append(towards + away * left)
     return edges, np.array(levels), np.array(areas)
-
-
-_Linear = Callable[[Stretch, Reals], Reals]
 
 
 def _bases(stretch: Stretch, response: Reals) -> Reals:
@@ -211,15 +161,10 @@ def _bases(stretch: Stretch, response: Reals) -> Reals:
     return np.column_stack([np.ones_like(response), slope, response])
 
 
-def _two_levels(_: Stretch, response: Reals) -> Reals:
-    """Columns that enter linearly around one edge: base and step."""
-    return np.column_stack([np.ones_like(response), response])
-
-
-def _basis(stretch: Stretch, unknowns: Reals, linear: _Linear) -> Reals:
-    lags = Lags(rise_s=float(np.exp(unknowns[2])), fall_s=float(np.exp(unknowns[3])))
+def _basis(stretch: Stretch, unknowns: Reals) -> Reals:
+    lags = Lags(rise_s=exp(unknowns[2]), fall_s=exp(unknowns[3]))
     response = mean_response(stretch, unknowns[0], unknowns[1], lags)
-    return linear(stretch, response)
+    return _bases(stretch, response)
 
 
 def _solution(basis: Reals, power_w: Reals) -> Reals:
@@ -229,36 +174,22 @@ def _solution(basis: Reals, power_w: Reals) -> Reals:
     return found
 
 
-def _levels(stretch: Stretch, unknowns: Reals, linear: _Linear) -> Reals:
-    return _solution(_basis(stretch, unknowns, linear), stretch.power_w)
-
-
-def _residuals(stretches: Sequence[Stretch], unknowns: Reals, linear: _Linear) -> Reals:
+def _residuals(stretches: Sequence[Stretch], unknowns: Reals) -> Reals:
     parts = []
     for stretch in stretches:
-        basis = _basis(stretch, unknowns, linear)
+        basis = _basis(stretch, unknowns)
         parts.append(basis @ _solution(basis, stretch.power_w) - stretch.power_w)
     return np.concatenate(parts)
 
 
-def _noise(stretches: Sequence[Stretch], unknowns: Reals, linear: _Linear) -> float:
-    residuals = _residuals(stretches, unknowns, linear)
-    swing = max(float(np.ptp(stretch.power_w)) for stretch in stretches)
-    return max(_spread(residuals), 1e-3 * swing, _TINY)
+def least_noise(residuals: Reals, swing_w: float) -> float:
+    """Give the noise that residuals are measured by: never nothing at all."""
+    return max(spread(residuals), 1e-3 * swing_w, _TINY)
 
 
-def _spread(residuals: Reals) -> float:
-    """Standard deviation of the well-behaved part."""
+def spread(residuals: Reals) -> float:
+    """Give the standard deviation of the well-behaved part, by the median."""
     return float(_MAD * np.median(np.abs(residuals)))
-
-
-def _pull(data: Reals) -> Reals:
-    """Give ψ(r) = r/√(1 + r²) of the soft-L1 loss, per row of the solver's Jacobian.
-
-    The solver has multiplied its rows by (1 + r²)^-¾, so that JᵀJ is the curvature.
-    """
-    found: Reals = data * (1 + data**2) ** 0.25
-    return found
 
 
 def _priors(unknowns: Reals) -> Reals:
@@ -271,22 +202,20 @@ def _priors(unknowns: Reals) -> Reals:
     )
 
 
-def _solve(
-    residuals: Callable[[Reals], Reals], start: Reals
-) -> optimize.OptimizeResult:
+def solve(residuals: Callable[[Reals], Reals], start: Reals) -> optimize.OptimizeResult:
+    """Minimise the soft-L1 loss of residuals in units of the noise, and of priors.
+
+    The unknowns are offset in s, skew, and the logarithms of rise and fall in s.
+    """
     low, high = (log(lag) for lag in _LAG_RANGE_S)
 
     def all_residuals(unknowns: Reals) -> Reals:
         return np.concatenate([residuals(unknowns), _priors(unknowns)])
 
     def slopes(unknowns: Reals) -> Reals:
-        return np.column_stack(
-            [
-                (all_residuals(unknowns + step) - all_residuals(unknowns - step))
-                / (2 * step.sum())
-                for step in np.diag(_STEPS)
-            ]
-        )
+        here = all_residuals(unknowns)
+        moved = (all_residuals(unknowns + step) for step in np.diag(_STEPS))
+        return np.column_stack([there - here for there in moved]) / _STEPS
 
     bounds = np.array(
         [[-np.inf, np.inf], [-WIDEST_SKEW, WIDEST_SKEW], [low, high], [low, high]]
@@ -301,17 +230,19 @@ def _solve(
     )
 
 
-def _unknowns(fit: Fit) -> Reals:
+def unknowns_of(fit: Fit) -> Reals:
+    """Give a fit as the vector that `solve` works on."""
     return np.array(
         [fit.offset_s, fit.skew, log(fit.lags.rise_s), log(fit.lags.fall_s)]
     )
 
 
-def _fit(unknowns: Reals, covariance: Reals, freedom: float, noise_w: float) -> Fit:
+def fit_of(unknowns: Reals, covariance: Reals, freedom: float, noise_w: float) -> Fit:
+    """Give the vector that `solve` found as a fit; covariance is 4 × 4."""
     return Fit(
         offset_s=float(unknowns[0]),
         skew=float(unknowns[1]),
-        lags=Lags(rise_s=float(np.exp(unknowns[2])), fall_s=float(np.exp(unknowns[3]))),
+        lags=Lags(rise_s=exp(unknowns[2]), fall_s=exp(unknowns[3])),
         covariance=covariance[:2, :2],
         freedom=freedom,
         noise_w=noise_w,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.loadgen.pulses import Burst, PulseTrain
+from harness.stats.alignment_falls import Fall
 from harness.stats.alignment_fit import Fit, Stretch
 from harness.stats.power import PowerTrace
 from harness.stats.uncertainty import Reals
@@ -18,9 +19,11 @@ _FINE_PER_CHIP = 100
 """Readings in a chip that the fit needs at most; denser ones are averaged."""
 _DENSE_PER_CHIP = 8
 """Readings in a chip from which on a falling edge can be fitted by itself."""
-_BEFORE_CHIPS, _BEFORE_SPARSE_CHIPS, _AFTER_CHIPS = 0.35, 0.9, 0.9
-"""How far from a fall to look: power may still climb early in a pulse."""
+_BEFORE_CHIPS, _BEFORE_READINGS, _MOST_BEFORE_CHIPS = 0.35, 6, 0.6
+"""How far before a fall to look: power may still climb early in a pulse."""
+_BEFORE_SPARSE_CHIPS, _AFTER_CHIPS = 0.9, 0.9
 _NEAR_READINGS, _NEAR_S = 40, 0.05
+_FIRST_BLOCKS = 10
 _LEAST_NEAR = 3
 _LEAD_READINGS, _LEAD_S = 5, 0.2
 _MOST_INTERVALS = 1.5
@@ -48,6 +51,18 @@ class Scene:
     def is_dense(self) -> bool:
         """Say whether readings show a falling edge by itself."""
         return self.chip_s >= _DENSE_PER_CHIP * self.step_s
+
+    @property
+    def block(self) -> int:
+        """How many readings the fit of all edges averages into one."""
+        return max(int(self.chip_s / _FINE_PER_CHIP / self.step_s), 1)
+
+    @property
+    def nears_s(self) -> tuple[float, ...]:
+        """How far from a fall to look at most: what the first fit leaves, then less."""
+        near = max(_NEAR_READINGS * self.step_s, _NEAR_S)
+        first = _FIRST_BLOCKS * self.block * self.step_s
+        return (first, near) if first > near else (near,)
 
     @property
     def lead_s(self) -> float:
@@ -93,7 +108,7 @@ def around(scene: Scene, burst: tuple[Reals, Reals], fit: Fit) -> Stretch:
     rises, falls = burst
     lead = scene.lead_s
     low, high = _span(scene, rises[0] - lead, falls[-1] + lead, fit)
-    block = max(int(scene.chip_s / _FINE_PER_CHIP / scene.step_s), 1)
+    block = scene.block
     high -= (high - low) % block
     lengths = (scene.ends_s - scene.starts_s)[low:high]
     sums = (scene.power_w[low:high] * lengths).reshape(-1, block).sum(axis=1)
@@ -106,27 +121,31 @@ def around(scene: Scene, burst: tuple[Reals, Reals], fit: Fit) -> Stretch:
     )
 
 
-def near_falls(scene: Scene, fit: Fit) -> list[Stretch]:
-    """Take the readings near each falling edge, as if busy for ever before it."""
-    near = max(_NEAR_READINGS * scene.step_s, _NEAR_S)
-    share = _BEFORE_CHIPS if scene.is_dense else _BEFORE_SPARSE_CHIPS
-    before = min(share * scene.chip_s, near)
-    after = min(_AFTER_CHIPS * scene.chip_s, near)
+def near_falls(scene: Scene, fit: Fit, near_s: float) -> list[Fall]:
+    """Take the readings near each falling edge that has any."""
+    before = min(_before_s(scene), near_s)
+    after = min(_AFTER_CHIPS * scene.chip_s, near_s)
     found = []
     for fall in np.concatenate([falls for _, falls in scene.bursts]):
         low, high = _span(scene, fall - before, fall + after, fit)
         if high - low < _LEAST_NEAR:
             continue
         found.append(
-            Stretch(
+            Fall(
                 starts_s=scene.starts_s[low:high],
                 ends_s=scene.ends_s[low:high],
                 power_w=scene.power_w[low:high],
-                rises_s=np.array([fall - 1e3]),
-                falls_s=np.array([fall]),
+                at_s=float(fall),
             )
         )
     return found
+
+
+def _before_s(scene: Scene) -> float:
+    if not scene.is_dense:
+        return _BEFORE_SPARSE_CHIPS * scene.chip_s
+    enough = min(_BEFORE_READINGS * scene.step_s, _MOST_BEFORE_CHIPS * scene.chip_s)
+    return max(_BEFORE_CHIPS * scene.chip_s, enough)
 
 
 def _span(scene: Scene, low_s: float, high_s: float, fit: Fit) -> tuple[int, int]:

@@ -110,9 +110,9 @@ def net_energy(
     readings between the rests are missing; nothing is made up for those.
     """
     series = [_known(trace.within(rest)) for rest in rests]
-    idle = idle_power(series)
     least = min(len(readings) for readings in series)
-    if idle is None or least < _LEAST_IDLE_READINGS:
+    idle = idle_power(series) if least >= _LEAST_IDLE_READINGS else None
+    if idle is None:
         return Refused(reason=Reason.NO_IDLE, values={"readings": float(least)})
     guarded = Window(start_s=rests[0].end_s, end_s=rests[1].start_s)
     lost = _lost_ratio(trace, guarded)
