@@ -17,6 +17,7 @@ VERBS = {
     "run": "Measure a device, or a model of one: bundle, grade and report.",
     "plan": "Show what run would do, and how long it takes; touches nothing.",
     "devices": "List the device profiles that are shipped.",
+    "meters": "List ports and drivers of meters; probe, watch, capture.",
     "models": "List the reference models; build them; look at one.",
     "doctor": "Look at this machine: what would disturb a measurement?",
     "grade": "Grade a bundle again, from its evidence.",
