@@ -6,13 +6,14 @@ found in the trace by normalised cross-correlation, then fitted (`alignment_fit`
 the end on falling edges alone where readings are dense enough to see them. What must
 hold before the result is used, or else it is refused with what failed:
 
-====================  ===================================================
+====================  ========================================================
 the trace holds it    readings all around every burst
 step over noise       at least 3
-edges                 at least 3 within two readings (or 2 ms) of the fit
+falling edges         at least 3, and two in three, within two readings of the fit
+                      (or 2 ms where readings are denser)
 correlation           at least 0.4, and 1.5 times that of any other place
 skew                  at most 300e-6
-====================  ===================================================
+====================  ========================================================
 
 Correlation alone does not tell good from bad: of published traces a good one had 0.45
 and a bad one 0.58.
@@ -35,7 +36,7 @@ from harness.units import NS_PER_S
 
 SEARCH_S = 2.0
 _LEAST_STEP = 3.0
-_LEAST_EDGES = 3
+_LEAST_EDGES, _LEAST_SHARE = 3, 2 / 3
 _WITHIN_READINGS = 2.0
 _LEAST_UNIT_S = 1e-3
 """Hosts stamp edges no better than this now and then, however dense the readings."""
@@ -136,7 +137,8 @@ def _fault(evidence: dict[str, float]) -> Reason | None:
     """Name the first condition of the fit that does not hold; None where all do."""
     if evidence["step_over_noise"] < _LEAST_STEP:
         return Reason.NO_STEP
-    if evidence["edges_agreeing"] < _LEAST_EDGES:
+    least = max(_LEAST_EDGES, _LEAST_SHARE * evidence["edges"])
+    if evidence["edges_agreeing"] < least:
         return Reason.EDGES_DISAGREE
     return Reason.TOO_MUCH_SKEW if abs(evidence["skew"]) > MOST_SKEW else None
 

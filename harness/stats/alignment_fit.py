@@ -169,9 +169,10 @@ def _basis(stretch: Stretch, unknowns: Reals) -> Reals:
 
 def _solution(basis: Reals, power_w: Reals) -> Reals:
     """Solve the normal equations; the few columns are of order one."""
-    gram = basis.T @ basis + _TINY * len(power_w) * np.eye(basis.shape[1])
-    found: Reals = np.linalg.solve(gram, basis.T @ power_w)
-    return found
+    gram: Reals = basis.T @ basis
+    gram[np.diag_indices_from(gram)] += _TINY * len(power_w)
+    aim: Reals = basis.T @ power_w
+    return np.asarray(np.linalg.solve(gram, aim), dtype=np.float64)
 
 
 def _residuals(stretches: Sequence[Stretch], unknowns: Reals) -> Reals:
@@ -215,7 +216,8 @@ def solve(residuals: Callable[[Reals], Reals], start: Reals) -> optimize.Optimiz
     def slopes(unknowns: Reals) -> Reals:
         here = all_residuals(unknowns)
         moved = (all_residuals(unknowns + step) for step in np.diag(_STEPS))
-        return np.column_stack([there - here for there in moved]) / _STEPS
+        found: Reals = np.column_stack([there - here for there in moved]) / _STEPS
+        return found
 
     bounds = np.array(
         [[-np.inf, np.inf], [-WIDEST_SKEW, WIDEST_SKEW], [low, high], [low, high]]

@@ -26,8 +26,6 @@ _NEAR_READINGS, _NEAR_S = 40, 0.05
 _FIRST_BLOCKS = 10
 _LEAST_NEAR = 3
 _LEAD_READINGS, _LEAD_S = 5, 0.2
-_MOST_INTERVALS = 1.5
-"""A reading that took longer stands for one interval: those before it are lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +80,13 @@ def scene_of(pulses: PulseTrain, trace: PowerTrace) -> Scene:
 
     return Scene(
         bursts=tuple((since(b.rises_ns), since(b.falls_ns)) for b in pulses.bursts),
-        starts_s=_own_start(trace)[known] - origin_s,
+        starts_s=trace.own_starts_s[known] - origin_s,
         ends_s=trace.ends_s[known] - origin_s,
         power_w=trace.power_w[known],
         step_s=trace.step_s,
         chip_s=min(_chip_s(burst) for burst in pulses.bursts),
         origin_ns=origin_ns,
     )
-
-
-def _own_start(trace: PowerTrace) -> Reals:
-    """Give where each reading begins; after a loss it stands for one interval only."""
-    is_long = trace.ends_s - trace.starts_s > _MOST_INTERVALS * trace.step_s
-    found: Reals = np.where(is_long, trace.ends_s - trace.step_s, trace.starts_s)
-    return found
 
 
 def _chip_s(burst: Burst) -> float:

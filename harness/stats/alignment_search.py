@@ -90,8 +90,9 @@ def _curve(
     lags = int((high - low) / grid_s) - count
     if lags < 1:
         return None
-    pattern = _pattern(rises_s, falls_s, begin + grid_s * np.arange(count + 1))
-    power = _resampled(scene, low + grid_s * np.arange(count + lags + 1))
+    grid: Reals = grid_s * np.arange(count + lags + 1, dtype=np.float64)
+    pattern = _pattern(rises_s, falls_s, begin + grid[: count + 1])
+    power = _resampled(scene, low + grid)
     pattern = pattern - pattern.mean()
     power = power - power.mean()
     products = signal.correlate(power, pattern, mode="valid", method="fft")
@@ -99,7 +100,7 @@ def _curve(
     floor = 1e-9 * max(float(variation.max()), 1e-300)
     scale = np.sqrt(np.maximum(variation, floor) * (pattern**2).sum())
     return _Curve(
-        offsets_s=begin - low - grid_s * np.arange(lags + 1),
+        offsets_s=begin - low - grid[: lags + 1],
         correlations=products / scale,
         middle_s=float(rises_s[0] + falls_s[-1]) / 2,
     )

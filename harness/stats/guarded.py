@@ -198,12 +198,11 @@ def _inside(trace: PowerTrace, window: Window) -> Flags:
 
 
 def _lost_ratio(trace: PowerTrace, window: Window) -> float:
-    """Share of readings missing: gaps in time, and readings without a value."""
-    touching = (trace.ends_s > window.start_s) & (trace.starts_s < window.end_s)
-    if not touching.any() or not trace.covers(window):
-        return 1.0
-    unread = float(np.isnan(trace.power_w[touching]).mean())
-    return trace.gaps(window)[0] + unread
+    """Share of a window that no reading with a value stands for."""
+    known = np.isfinite(trace.power_w)
+    begins = np.maximum(trace.own_starts_s[known], window.start_s)
+    read_s = np.minimum(trace.ends_s[known], window.end_s) - begins
+    return 1 - float(np.clip(read_s, 0.0, None).sum()) / window.duration_s
 
 
 def _scatter(series: Sequence[Reals], lengths: Reals) -> tuple[BudgetTerm, BudgetTerm]:

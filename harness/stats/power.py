@@ -65,6 +65,13 @@ class PowerTrace:
         lost = float(np.rint(long / self.step_s - 1).sum())
         return lost / (lost + len(intervals)), float(long.max() - self.step_s)
 
+    @property
+    def own_starts_s(self) -> Reals:
+        """Where each reading's own interval begins: after a loss, one step back."""
+        is_long = self.ends_s - self.starts_s > _LOST_INTERVAL * self.step_s
+        starts: Reals = np.where(is_long, self.ends_s - self.step_s, self.starts_s)
+        return starts
+
     def _inside(self, window: Window) -> Reals:
         overlap = np.minimum(self.ends_s, window.end_s) - np.maximum(
             self.starts_s, window.start_s

@@ -92,7 +92,7 @@ def _energy_j(
     step_s: float,
 ) -> tuple[Reals, Reals]:
     """Energy up to each instant of a fine grid around one burst."""
-    fine_s = min(step_s / 10, 5e-5)
+    fine_s = min(step_s / 20, 1e-4)
     rest_s = plan.quiet_ns / 1e9
     begin = burst.rises_ns[0] / 1e9 - rest_s - 2.2
     end = burst.falls_ns[-1] / 1e9 + rest_s + 2.2
@@ -238,6 +238,41 @@ def test_a_step_lost_in_noise_is_refused() -> None:
     assert isinstance(found, Refused)
     assert found.reason is Reason.NO_STEP
     assert found.values["step_over_noise"] < 3
+
+
+def test_edges_that_each_say_something_else_are_refused() -> None:
+    scene = a_scene(np.random.default_rng(1), 1000)
+    scatter = np.random.default_rng(5)
+
+    def astray(times_ns: tuple[int, ...]) -> tuple[int, ...]:
+        by = scatter.choice([-7e6, 7e6], len(times_ns))
+        return tuple(int(at + off) for at, off in zip(times_ns, by, strict=True))
+
+    pulses = PulseTrain(
+        bursts=tuple(
+            Burst(rises_ns=burst.rises_ns, falls_ns=astray(burst.falls_ns))
+            for burst in scene.pulses.bursts
+        )
+    )
+
+    found = align(pulses, scene.trace)
+
+    assert isinstance(found, Refused)
+    assert found.reason is Reason.EDGES_DISAGREE
+    assert found.values["edges"] == 16
+
+
+def test_edges_in_a_hole_of_the_trace_are_left_out() -> None:
+    scene = a_scene(np.random.default_rng(1), 1000)
+    fall_s = scene.pulses.bursts[0].falls_ns[2] / 1e9 - scene.offset_s
+    kept = np.abs(scene.trace.ends_s - fall_s) > 0.02
+    trace = a_trace(scene.trace.ends_s[kept], scene.trace.power_w[kept], 1e-3)
+
+    found = align(scene.pulses, trace)
+
+    assert isinstance(found, Relation)
+    assert found.evidence["edges"] < 16
+    assert scene.worst_ms(found) < 0.4
 
 
 def test_pulses_that_all_look_alike_are_refused_as_ambiguous() -> None:
