@@ -5,7 +5,7 @@ One more driver is one more row of `DRIVERS`, and one line in the entry points o
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.clock import Clock
 from harness.domain.origin import Origin
-from harness.errors import LinkError, SchemaError, Unsupported
+from harness.errors import EquipmentError, SchemaError, Unsupported
 from harness.links.bytelink import ByteLink, Parity
 from harness.links.loop import Instrument
 from harness.meters.base import Meter
@@ -225,7 +225,8 @@ class _Released:
         return meter
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if not isinstance(error, LinkError):
+        # one that does not answer any more cannot be released, and has been told of
+        with suppress(EquipmentError):
             self._meter.release()
 
 

@@ -166,8 +166,10 @@ _LOCK_WORDS = 16
 _LOCK_BYTES = WORD_BYTES * _LOCK_WORDS + 2
 """From a word to the end of those that decide on it and its three rivals."""
 _DOUBTED = 2
-"""Words before a break of the count that are given up with it: a lost byte spoils the
-word that it belonged to, whose counter may have come through by chance."""
+"""Words on either side of damage that are given up with it. A lost byte spoils the word
+that it belonged to, whose counter may still be whole, and a neighbour of that may seem
+to count by chance, once in 64 times."""
+_DOUBTED_BYTES = WORD_BYTES * _DOUBTED
 _SEARCH_BYTES = 4096
 
 
@@ -186,7 +188,10 @@ def frame(data: bytes, state: Framing) -> Frames:
     while True:
         if not is_locked:
             found = _lock(buffer, at)
-            begin = max(at, len(buffer) - _LOCK_BYTES) if found is None else found
+            if found is None:
+                begin = max(at, len(buffer) - _LOCK_BYTES)
+            else:
+                begin = found + _DOUBTED_BYTES * (skipped + found > at)
             skipped += begin - at
             at = begin
             if found is None:

@@ -1,0 +1,91 @@
+"""Each driver keeps the contract, over its simulator and over a capture of that."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.clock import Deadline, VirtualClock
+from harness.meters.opening import open_recorded
+from harness.plugins import Address
+from harness.testing.contracts import MeterContract
+from harness.testing.meterbench import MeterBench, bench_at
+
+SMALL = (9e-3, 11e-3)
+"""W: what is read of ``idle-10mW``, whose ripple is 2 %, through converters' steps."""
+MAINS = (59.0, 63.0)
+USB = (5.8, 6.2)
+
+
+class TestPpk2(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at("ppk2@sim:idle-10mW?seed=7", truth=SMALL, seconds=1.0)
+
+
+class TestLpm01a(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at("lpm01a@sim:idle-10mW?seed=7", truth=SMALL)
+
+
+class TestLpm01aBinary(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at(
+            "lpm01a@sim:idle-10mW?output=current&format=binary", truth=SMALL
+        )
+
+
+class TestPzem(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at("pzem@sim:idle-61W?seed=7", truth=MAINS, seconds=5.0)
+
+
+class TestDlt645(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at("dlt645@sim:idle-61W?seed=7", truth=MAINS, seconds=5.0)
+
+
+class TestUm25c(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at("um25c@sim:idle-6W?seed=7", truth=USB, has_integrity=False)
+
+
+class TestScpi(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at("scpi@sim:idle-61W?seed=7", truth=MAINS, has_integrity=False)
+
+
+class TestIna(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        return bench_at("ina@sim:idle-600mW?seed=7", truth=(0.55, 0.65))
+
+
+def captured(address: str, path: Path, seconds: float) -> None:
+    """Make a capture of two measurements, each twice as long as the bench's."""
+    clock = VirtualClock()
+    with open_recorded(Address.parse(address), clock, path) as meter:
+        for _ in range(2):
+            with meter.acquire(["power"]) as acquisition:
+                until = Deadline.after(2 * seconds + 0.5, clock)
+                for _block in acquisition.blocks(until):
+                    pass
+
+
+class TestPpk2Replayed(MeterContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> MeterBench:
+        captured("ppk2@sim:idle-10mW?seed=7", tmp_path / "a.cap", 0.4)
+        return bench_at(f"ppk2@replay:{tmp_path / 'a.cap'}", truth=SMALL, seconds=0.4)
+
+
+class TestLpm01aReplayed(MeterContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> MeterBench:
+        captured("lpm01a@sim:idle-10mW?seed=7", tmp_path / "a.cap", 3.0)
+        return bench_at(f"lpm01a@replay:{tmp_path / 'a.cap'}", truth=SMALL)
