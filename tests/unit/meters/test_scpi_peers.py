@@ -118,7 +118,7 @@ def on_pty(simulator: Wt310eSimulator) -> Iterator[str]:
 def on_tcp(simulator: Wt310eSimulator) -> Iterator[int]:
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5.0)
+        server.settimeout(60.0)
 
         def serve() -> None:
             try:
