@@ -255,8 +255,7 @@ class MeterContract:
             meter.acquire([bench.channel]) as acquisition,
         ):
             link.switch().spoil(Faults(garble=1.0, seed=1))
-            until = Deadline.after(_LONGEST_SILENCE_S, bench.clock)
-            got.extend(acquisition.blocks(until))
+            got.extend(acquisition.blocks(_soon(bench)))
             # a meter that only counts what it could not read has said so
             loss = acquisition.loss()
             raise EquipmentError(f"{loss.missing} missing")

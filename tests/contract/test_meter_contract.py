@@ -19,7 +19,7 @@ USB = (5.8, 6.2)
 class TestPpk2(MeterContract):
     @pytest.fixture
     def bench(self) -> MeterBench:
-        return bench_at("ppk2@sim:idle-10mW?seed=7", truth=SMALL, seconds=1.0)
+        return bench_at("ppk2@sim:idle-10mW?seed=7", truth=SMALL, seconds=0.5)
 
 
 class TestLpm01a(MeterContract):
@@ -78,14 +78,24 @@ def captured(address: str, path: Path, seconds: float) -> None:
 
 
 class TestPpk2Replayed(MeterContract):
+    @pytest.fixture(scope="class")
+    def capture(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        path = tmp_path_factory.mktemp("captures") / "ppk2.cap"
+        captured("ppk2@sim:idle-10mW?seed=7", path, 0.4)
+        return path
+
     @pytest.fixture
-    def bench(self, tmp_path: Path) -> MeterBench:
-        captured("ppk2@sim:idle-10mW?seed=7", tmp_path / "a.cap", 0.4)
-        return bench_at(f"ppk2@replay:{tmp_path / 'a.cap'}", truth=SMALL, seconds=0.4)
+    def bench(self, capture: Path) -> MeterBench:
+        return bench_at(f"ppk2@replay:{capture}", truth=SMALL, seconds=0.4)
 
 
 class TestLpm01aReplayed(MeterContract):
+    @pytest.fixture(scope="class")
+    def capture(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        path = tmp_path_factory.mktemp("captures") / "lpm01a.cap"
+        captured("lpm01a@sim:idle-10mW?seed=7", path, 3.0)
+        return path
+
     @pytest.fixture
-    def bench(self, tmp_path: Path) -> MeterBench:
-        captured("lpm01a@sim:idle-10mW?seed=7", tmp_path / "a.cap", 3.0)
-        return bench_at(f"lpm01a@replay:{tmp_path / 'a.cap'}", truth=SMALL)
+    def bench(self, capture: Path) -> MeterBench:
+        return bench_at(f"lpm01a@replay:{capture}", truth=SMALL)

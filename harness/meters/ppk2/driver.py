@@ -74,7 +74,9 @@ class Ppk2:
         self._origin = origin
         self._supply = supply
         self._metadata = self._ask()
-        self._table = wire.ampere_table(self._metadata, supply.voltage_v)
+        # the correction wants the meter's own regulator, also where that feeds nothing
+        vdd_v = supply.voltage_v if supply.is_source else self._metadata.vdd_mv / 1000
+        self._table = wire.ampere_table(self._metadata, vdd_v)
 
     def identify(self) -> InstrumentDescription:
         """Say what the metadata said."""
