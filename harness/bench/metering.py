@@ -17,7 +17,7 @@ from harness import plugins
 from harness.clock import Clock, Deadline
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import ReadingBlock
-from harness.errors import EquipmentError, Unsupported
+from harness.errors import EquipmentError, NotCalibrated, Unsupported
 from harness.meters.accuracy import Accuracy, accuracy_of
 from harness.meters.base import Meter
 from harness.plugins import Address
@@ -142,11 +142,16 @@ class Recording:
     def events(self) -> Iterator[ReadingsTaken | Noted]:
         """Give everything for the record, at most a thousand readings a second."""
         thin = [thinned(block) for block in self._blocks if len(block.values)]
+        try:
+            accuracy = list(self._accuracy(thin)) if thin else []
+        except NotCalibrated as error:
+            # power of which nobody says how wrong it may be supports no figure
+            self._note("meter.failure", error.sentence())
+            thin, accuracy = [], []
         for block in thin:
             yield ReadingsTaken(trial=self._trial, block=block)
         yield from self._notes
-        if thin:
-            yield from self._accuracy(thin)
+        yield from accuracy
 
     def _accuracy(self, blocks: list[ReadingBlock]) -> Iterator[Noted]:
         """Note the limits of error of the ranges that the trace touched."""

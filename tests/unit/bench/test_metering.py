@@ -118,6 +118,13 @@ def test_too_many_readings_lost_give_no_power_at_all() -> None:
     assert "5 of 1000 lost" in notes["meter.failure"]
 
 
+def test_power_beyond_the_data_sheet_gives_no_figure_and_loses_nothing_else() -> None:
+    taken, notes = noted(OneBlockMeter(power([500.0] * 200)))
+
+    assert taken == []
+    assert "data sheet says nothing" in notes["meter.failure"]
+
+
 def test_a_meter_without_power_is_refused() -> None:
     block = power([0.010])
     other = ReadingBlock(
