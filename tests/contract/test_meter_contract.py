@@ -79,7 +79,8 @@ def captured(address: str, path: Path, seconds: float) -> None:
 
 class TestPpk2Replayed(MeterContract):
     @pytest.fixture(scope="class")
-    def capture(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def capture(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = tmp_path_factory.mktemp("captures") / "ppk2.cap"
         captured("ppk2@sim:idle-10mW?seed=7", path, 0.4)
         return path
@@ -91,7 +92,8 @@ class TestPpk2Replayed(MeterContract):
 
 class TestLpm01aReplayed(MeterContract):
     @pytest.fixture(scope="class")
-    def capture(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def capture(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = tmp_path_factory.mktemp("captures") / "lpm01a.cap"
         captured("lpm01a@sim:idle-10mW?seed=7", path, 3.0)
         return path
