@@ -125,9 +125,19 @@ class Recorder:
         """Add a mark. Raises StorageError where it cannot be written."""
         self.append(_MARK, at_ns, name.encode())
 
+    def flush(self) -> None:
+        """Hand what was added to the kernel. Raises StorageError."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def close(self) -> None:
-        """Close the file; it stays."""
-        self._file.close()
+        """Close the file; it stays. Raises StorageError where the rest cannot go."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> StorageError:
         return StorageError(

@@ -4,9 +4,8 @@ Port settings are made once, at opening: a pseudo terminal refuses a second chan
 and pyserial changes attributes with every assignment of its `timeout`. Ports are
 opened exclusively, since two readers would share the bytes.
 
-Reading drains what is there and then lets a millisecond pass before it looks again: a
-stream of 100 000 words a second wakes the reader a thousand times instead of many
-thousand times, and a kernel's buffer of 20 kB (51 ms of it) stays almost empty.
+Reading drains all that is there: a kernel's buffer of 20 kB holds 51 ms of a stream of
+100 000 words a second. How often one looks is `PacedLink`'s business.
 """
 
 import errno
@@ -18,17 +17,14 @@ from pathlib import Path
 
 import serial
 
-from harness.clock import Deadline, SystemClock
+from harness.clock import Deadline
 from harness.errors import LinkClosed, LinkError, LinkTimeout
 from harness.links.bytelink import Parity
 from harness.links.ports import holders, how_to_gain
-from harness.units import NS_PER_S
 
 _POLL_S = 0.05
 """How long one wait for bytes lasts, where the port has no file descriptor."""
 _WRITE_TIMEOUT_S = 2.0
-_PACE_NS = NS_PER_S // 1000
-"""Between two looks at a port from which something has just come."""
 _PIECE_BYTES = 4096
 """A terminal gives no more at once."""
 
@@ -38,9 +34,6 @@ class SerialLink:
 
     def __init__(self, url: str, *, baud: int, parity: Parity = Parity.NONE) -> None:
         self.where = url
-        # sleeps only: to spin would cost what the pause is to save
-        self._clock = SystemClock(spin_ns=0)
-        self._next_look_ns = 0
         with _answering(url), _meaning(url):
             self._port = serial.serial_for_url(
                 url,
@@ -67,13 +60,10 @@ class SerialLink:
         if descriptor is None:
             waiting = self._port.in_waiting
             return bytes(self._port.read(min(most, waiting) if waiting else 1))
-        self._clock.wait_until(self._next_look_ns)
         ready, _, _ = select.select([descriptor], [], [], until.remaining_s())
         if not ready:
             return b""
-        data = _drained(descriptor, most, self.where)
-        self._next_look_ns = self._clock.now_ns() + _PACE_NS
-        return data
+        return _drained(descriptor, most, self.where)
 
     def _descriptor(self) -> int | None:
         # a terminal, or a socket: pyserial sets both not to block

@@ -17,6 +17,7 @@ from harness.errors import SchemaError, UnknownName, Unsupported
 from harness.links.bytelink import KINDS, ByteLink, open_link
 from harness.links.hardware import may_be_hardware
 from harness.links.loop import looped
+from harness.links.paced import PacedLink
 from harness.links.replay import (
     Capture,
     Pace,
@@ -78,7 +79,11 @@ def open_taped(
     address: Address, clock: Clock, tape: Tape
 ) -> AbstractContextManager[Meter]:
     """Open a meter, and have all that goes over its link taken down."""
-    return open_through(address, clock, lambda link: RecordingLink(link, clock, tape))
+    return open_through(
+        address,
+        clock,
+        lambda link: RecordingLink(PacedLink(link, clock), clock, tape),
+    )
 
 
 @contextmanager
@@ -125,6 +130,16 @@ def open_through(address: Address, clock: Clock, wrap: Wrap) -> Iterator[Meter]:
         ) as meter,
     ):
         yield meter
+
+
+def check_address(address: Address) -> None:
+    """Read an address without opening it. Raises UnknownName, SchemaError."""
+    _read(address, _driver(address))
+
+
+def is_captured(address: Address) -> bool:
+    """Say whether a meter at this address is read out of a capture."""
+    return address.link.partition("?")[0].partition(":")[0] == "replay"
 
 
 def _driver(address: Address) -> Driver:
