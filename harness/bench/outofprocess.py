@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.bench.taking import Taken, Taking
 from harness.clock import Clock
 from harness.domain.reading import Channel
-from harness.errors import EquipmentError, HarnessError, MeterError
+from harness.errors import EquipmentError, HarnessError, LinkClosed, MeterError
 from harness.links.replay import load_capture
 from harness.meters.base import InstrumentDescription
 from harness.meters.decoding import decode
@@ -90,7 +90,7 @@ class OutOfProcess:
                 self.close()
             else:
                 return path
-        return MeterError(
+        return LinkClosed(
             f"The meter could not be opened again in {TRIES} tries: "
             f"{fault.what if fault else ''}",
             where=str(self._address),

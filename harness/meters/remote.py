@@ -43,6 +43,7 @@ _REVIVED: dict[str, type[HarnessError]] = {
         errors.OverRange,
         errors.ReadingsLost,
         errors.NotCalibrated,
+        errors.SupplyChanged,
         errors.StorageError,
         errors.SchemaError,
         errors.Unsupported,

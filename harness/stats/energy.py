@@ -31,6 +31,7 @@ from harness.stats.group import (
     Figure,
     Group,
 )
+from harness.stats.meterchecks import WindowStatus, window_status
 from harness.stats.power import PowerTrace, baselines, evidence_class, power_trace
 from harness.stats.series import Window, is_measured, window_of
 from harness.stats.uncertainty import TWO_SIDED, Reals, Term, between_runs, student
@@ -106,6 +107,8 @@ def run_energy(trial: TrialRecord) -> RunEnergy | None:
     """Integrate one run; None where readings are missing or do not span the window."""
     trace, window, queries = power_trace(trial), window_of(trial), trial.queries
     if trace is None or window is None or queries is None:
+        return None
+    if window_status(trial) is WindowStatus.REFUSED:
         return None
     if not trace.covers(window):
         return None

@@ -15,6 +15,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, Server, Sustained
 from harness.stats.energy import GUARD_READINGS, idle_power
 from harness.stats.group import origin_of
+from harness.stats.meterchecks import check_meter
 from harness.stats.percentile import percentile_of_sorted
 from harness.stats.power import baselines, power_trace
 from harness.stats.series import stream_of, window_of
@@ -54,7 +55,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fusion(trial)
     yield from _fallback(trial)
     yield from _conditions(record, trial)
-    yield from _meter(trial)
+    yield from check_meter(trial)
     if trial.outcome is Outcome.DONE:
         for check in _OF_A_FINISHED_TRIAL:
             yield from check(trial)
@@ -167,13 +168,6 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     limit, start = asked.device_max_start_degc, reached.device_degc
     if limit is not None and start is not None and start > limit:
         yield finding("throttled-at-start", about, limit_degc=limit, start_degc=start)
-
-
-def _meter(trial: TrialRecord) -> Iterator[Finding]:
-    """Say so where the meter failed while the trial went on."""
-    reason = trial.notes.get("meter.failure")
-    if reason is not None:
-        yield finding("readings-lost", trial.trial.id, trial.trial.arm, reason=reason)
 
 
 _BUSY_CORES = 0.5
