@@ -29,9 +29,12 @@ from harness.meters.decoding import POWER
 from harness.meters.opening import capture_facts, open_taped
 from harness.plugins import Address
 from harness.schema.codec import to_plain
+from harness.units import NS_PER_S
 
-_TURN_S = 0.5
-"""How long the meter is read before the process looks whether it should go on."""
+_WITHOUT_END_S = 7 * 86_400.0
+"""Longer than any trial. A deadline would cut questions short, and what was decoded
+from the capture would then not be what was read."""
+_FLUSH_NS = NS_PER_S // 2
 _PIECE_BYTES = 65_536
 
 
@@ -142,11 +145,12 @@ class _Stand:
             if not self._has_begun:
                 _say(begun=True)
             orders.next(None)
-        elapsed_s = max(self._clock.now_ns() - begun_ns, 1) / 1e9
+        after_s = (self._faulted_ns - begun_ns) / NS_PER_S if fault else None
+        elapsed_s = max(self._clock.now_ns() - begun_ns, 1) / NS_PER_S
         _say(
             ended={
                 "fault": None if fault is None else plain_error(fault),
-                "fault_after_s": (self._faulted_ns - begun_ns) / 1e9 if fault else None,
+                "fault_after_s": after_s,
                 "cpu_ratio": (_cpu_s() - cpu_s) / elapsed_s,
             }
         )
@@ -167,12 +171,15 @@ class _Stand:
     def _drain(
         self, acquisition: Acquisition, recorder: Recorder, orders: _Orders
     ) -> None:
-        """Let the driver read, turn after turn, until the order to stop."""
+        """Let the driver read; between two blocks, look whether to stop."""
         at_once = Deadline(clock=self._clock, at_ns=0)
-        while orders.next(at_once) is None:
-            for _ in acquisition.blocks(Deadline.after(_TURN_S, self._clock)):
-                continue
-            recorder.flush()
+        flushed_ns = self._clock.now_ns()
+        for _ in acquisition.blocks(Deadline.after(_WITHOUT_END_S, self._clock)):
+            if orders.next(at_once) is not None:
+                return
+            if self._clock.now_ns() - flushed_ns > _FLUSH_NS:
+                recorder.flush()
+                flushed_ns = self._clock.now_ns()
 
 
 def _serve(stand: _Stand, orders: _Orders) -> None:
