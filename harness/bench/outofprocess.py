@@ -14,7 +14,13 @@ from pathlib import Path
 from harness.bench.taking import Taken, Taking
 from harness.clock import Clock
 from harness.domain.reading import Channel
-from harness.errors import EquipmentError, HarnessError, LinkClosed, MeterError
+from harness.errors import (
+    EquipmentError,
+    HarnessError,
+    LinkClosed,
+    LinkError,
+    MeterError,
+)
 from harness.links.replay import load_capture
 from harness.meters.base import InstrumentDescription
 from harness.meters.decoding import decode
@@ -75,7 +81,10 @@ class OutOfProcess:
             taking.taken = self._finished(begun)
 
     def _begun(self, trial: str) -> Path | EquipmentError:
-        """Begin to read into a capture, opening the meter again where it was lost."""
+        """Begin to read into a capture, opening the meter again where it was lost.
+
+        A port that is not there may come back; something else that answers stays.
+        """
         fault: HarnessError | None = None
         for attempt in range(TRIES):
             if attempt:
@@ -85,9 +94,12 @@ class OutOfProcess:
                 if self._remote is None:
                     self._remote = self._reopened()
                 self._remote.begin(path)
-            except HarnessError as error:
+            except LinkError as error:
                 fault = error
                 self.close()
+            except HarnessError as error:
+                self.close()
+                return _not_there(error)
             else:
                 return path
         return LinkClosed(

@@ -11,6 +11,7 @@ Reading drains all that is there: a kernel's buffer of 20 kB holds 51 ms of a st
 import errno
 import os
 import select
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,12 +137,14 @@ def _meaning(where: str) -> Iterator[None]:
             where=where,
             remedy="Is the device stuck? Unplug it and plug it in again.",
         ) from error
-    except (serial.SerialException, OSError, ValueError) as error:
+    except (serial.SerialException, termios.error, OSError, ValueError) as error:
         raise _named(error, where) from error
 
 
 def _named(error: Exception, where: str) -> LinkError:
-    number = getattr(error, "errno", None)
+    # a terminal's own error is no OSError, and has its number as its first argument
+    is_terminals = isinstance(error, termios.error)
+    number = error.args[0] if is_terminals else getattr(error, "errno", None)
     match number:
         case errno.EACCES | errno.EPERM:
             return LinkError(

@@ -7,8 +7,8 @@ the driver, which cannot tell:
 =====================  ==========================================================
 ``unplug:T``           from T on the other end is gone
 ``stall:T``            from T on nothing comes any more, though the cable is in
-``drop:P``             each byte is lost with the probability P
-``garble:P``           each byte is changed with the probability P
+``drop:P``             each byte is lost with the probability P, once it is open
+``garble:P``           each byte is changed with the probability P, once it is open
 ``stuck:T``            from T on the load stays what it was at T
 ``unit:T``             from T on the readings are a thousand times as large
 ``skew:PPM``           the instrument's clock is fast by so many millionths
@@ -32,6 +32,9 @@ from harness.units import NS_PER_S, parse_quantity
 _IN_SECONDS = ("unplug", "stall", "stuck", "unit")
 _AS_NUMBERS = ("drop", "garble", "skew")
 _UNIT_FACTOR = 1000.0
+_OPENING_S = 0.5
+"""Bytes of the first dialogue are left alone: a meter that cannot be opened tells
+nothing of what a run does with one that goes wrong."""
 
 Misfortunes = Mapping[str, float]
 """Name of a fault → its argument, in s, as a probability, or in millionths."""
@@ -168,6 +171,26 @@ class _BreakingLink:
             )
 
 
+class _LaterLink:
+    """A link that is read through another one from some time on."""
+
+    def __init__(self, first: ByteLink, later: ByteLink, clock: Clock) -> None:
+        self.where = first.where
+        self._first = first
+        self._later = later
+        self._clock = clock
+        self._from_ns = clock.now_ns() + round(_OPENING_S * NS_PER_S)
+
+    def read(self, most: int, until: Deadline) -> bytes:
+        """Give what comes, through the link whose time it is."""
+        is_early = self._clock.now_ns() < self._from_ns
+        return (self._first if is_early else self._later).read(most, until)
+
+    def write(self, data: bytes) -> None:
+        """Pass the bytes on."""
+        self._first.write(data)
+
+
 def _after(clock: Clock, seconds: float | None) -> int | None:
     return None if seconds is None else clock.now_ns() + round(seconds * NS_PER_S)
 
@@ -176,7 +199,7 @@ def spoilt_link(link: ByteLink, clock: Clock, faults: Misfortunes) -> ByteLink:
     """Give the link with the faults that happen on wires."""
     if {"drop", "garble"} & set(faults):
         spoil = Faults(drop=faults.get("drop", 0.0), garble=faults.get("garble", 0.0))
-        link = FaultyLink(link, spoil)
+        link = _LaterLink(link, FaultyLink(link, spoil), clock)
     if {"unplug", "stall"} & set(faults):
         return _BreakingLink(link, clock, faults)
     return link
