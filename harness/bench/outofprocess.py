@@ -20,6 +20,7 @@ from harness.errors import (
     LinkClosed,
     LinkError,
     MeterError,
+    ReaderDied,
 )
 from harness.links.replay import load_capture
 from harness.meters.base import InstrumentDescription
@@ -94,7 +95,7 @@ class OutOfProcess:
                 if self._remote is None:
                     self._remote = self._reopened()
                 self._remote.begin(path)
-            except LinkError as error:
+            except (LinkError, ReaderDied) as error:
                 fault = error
                 self.close()
             except HarnessError as error:
@@ -115,7 +116,7 @@ class OutOfProcess:
             return Taken(fault=fault, openings=self._openings)
         try:
             ended = self._remote.end()
-        except MeterError as error:
+        except ReaderDied as error:
             ended = Ended(cpu_ratio=0.0, fault=error)
         if ended.fault is not None:
             self.close()

@@ -18,6 +18,7 @@ from harness.errors import (
     LinkClosed,
     LinkTimeout,
     MeterError,
+    ReaderDied,
     UsageError,
 )
 from harness.links.pipe import ChildLink, spawn
@@ -77,14 +78,14 @@ class RemoteMeter:
     def begin(self, path: Path) -> None:
         """Have it read into a capture at `path`; returns once it does.
 
-        Raises MeterError where the reader is gone.
+        Raises ReaderDied where the reader is gone.
         """
         # absolute: the reader may have started elsewhere
         self._order({"acquire": str(path.absolute())})
         _answer(self._link, _ANSWER_S)
 
     def end(self) -> Ended:
-        """Have it stop; all that was read is in the capture. Raises MeterError."""
+        """Have it stop; all that was read is in the capture. Raises ReaderDied."""
         self._order({"stop": True})
         told = _answer(self._link, _ANSWER_S)["ended"]
         fault = told["fault"]
@@ -105,7 +106,7 @@ class RemoteMeter:
 def open_remote(address: Address) -> Iterator[RemoteMeter]:
     """Start a reader and open a meter in it; leaving the context closes both.
 
-    Raises what the driver raises at opening, and MeterError where the process ends.
+    Raises what the driver raises at opening, and ReaderDied where the process ends.
     """
     environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
     with spawn(
@@ -133,10 +134,10 @@ def _answer(link: ChildLink, seconds: float) -> dict[str, Any]:
     return told
 
 
-def _died(link: ChildLink) -> MeterError:
+def _died(link: ChildLink) -> ReaderDied:
     words = link.last_words()
     reason = f": {words}" if words else ""
-    return MeterError(
+    return ReaderDied(
         f"The process that reads the meter ended or hangs{reason}",
         where=link.where,
         remedy="What it had read is kept. If it comes back, report it.",

@@ -146,6 +146,8 @@ def test_a_reader_that_was_killed_costs_one_trial_and_keeps_what_it_had(
 
 def test_another_instrument_in_its_place_is_not_taken_for_it(tmp_path: Path) -> None:
     port = tmp_path / "ttyACM0"
+    other = UmSimulator(power)
+    other.model = "UM34C"
 
     with served_on_pty(UmSimulator(power)) as served:
         port.symlink_to(served.name)
@@ -154,12 +156,27 @@ def test_another_instrument_in_its_place_is_not_taken_for_it(tmp_path: Path) -> 
                 served.unplug()
                 rest(0.6)
             port.unlink()
-            with served_on_pty(Ppk2Simulator(power)) as other:
-                port.symlink_to(other.name)
+            with served_on_pty(other) as found:
+                port.symlink_to(found.name)
                 taken = taken_in(metering, "a.r2", 0.1)
 
     assert taken.fault is not None
-    assert "This does not answer as" in taken.fault.sentence()
+    assert "Another instrument answers now" in taken.fault.sentence()
+    assert "UM34C" in taken.fault.sentence()
+    assert taken.blocks == ()
+
+
+def test_a_reader_that_died_between_two_trials_costs_none(tmp_path: Path) -> None:
+    with opened("um25c@sim:idle-6W", tmp_path) as metering:
+        taken_in(metering, "a.r1", 0.1)
+        for child in psutil.Process().children():
+            if "harness.meters.reader" in child.cmdline():
+                child.kill()
+                child.wait()
+        after = taken_in(metering, "a.r2", 0.7)
+
+    assert after.fault is None
+    assert after.openings == 2
 
 
 @pytest.mark.parametrize(
