@@ -46,6 +46,12 @@ class InProcess:
             thread.join()
             taking.taken = turn.taken()
 
+    def taken_until(self, until_ns: int) -> Taken:
+        """Read power here and now until the clock says so: for virtual time."""
+        turns = _Turns(self._meter, self._clock)
+        turns.read(until_ns)
+        return turns.taken()
+
 
 class _Turns:
     """Turns of reading, until told to stop or until the meter fails."""
@@ -60,8 +66,11 @@ class _Turns:
         self._fault: EquipmentError | None = None
         self._fault_after_s = 0.0
 
-    def read(self) -> None:
-        """Read until stopped; a meter that fails ends this, not the trial."""
+    def read(self, until_ns: int | None = None) -> None:
+        """Read until stopped, or until a time of the clock.
+
+        A meter that fails ends this, not the trial.
+        """
         try:
             with self._meter.acquire([POWER]) as acquisition:
                 self._acquisition = acquisition
@@ -69,6 +78,8 @@ class _Turns:
                     until = Deadline.after(_TURN_S, self._clock)
                     for block in acquisition.blocks(until):
                         self._blocks.append(thinned(block))
+                    if until_ns is not None and self._clock.now_ns() >= until_ns:
+                        break
         except EquipmentError as error:
             self._fault = error
             self._fault_after_s = (self._clock.now_ns() - self._begun_ns) / NS_PER_S

@@ -23,7 +23,7 @@ from harness.bench.taking import Source, Taken, no_power
 from harness.clock import Clock
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import Loss, ReadingBlock
-from harness.errors import NotCalibrated
+from harness.errors import NotCalibrated, Unsupported
 from harness.meters.accuracy import Accuracy, accuracy_of
 from harness.meters.base import InstrumentDescription, Meter
 from harness.meters.decoding import POWER
@@ -61,6 +61,21 @@ class Metering:
         with self._source.taking(trial) as taking:
             yield recording
         recording.taken = taking.taken
+
+    def read_until(self, trial: str, until_ns: int) -> "Recording":
+        """Read power here and now until its clock says so: for virtual time.
+
+        Raises Unsupported for a meter that another process reads, in its own time.
+        """
+        if not isinstance(self._source, InProcess):
+            raise Unsupported(
+                "A meter that a process of its own reads has no virtual time",
+                where=self._source.identity.address,
+                remedy="Open a simulated meter on a virtual clock.",
+            )
+        recording = Recording(trial, self._limits)
+        recording.taken = self._source.taken_until(until_ns)
+        return recording
 
     def notes(self, trial: str) -> Iterator[Noted]:
         """Say in the record what the meter says of itself."""
@@ -149,12 +164,12 @@ class Recording:
         """Note the limits of error of the ranges that the trace touched."""
         watts = np.concatenate([np.asarray(block.values) for block in blocks])
         limits = self._limits(float(watts.min()), float(watts.max()))
-        mean_w = abs(float(watts.mean()))
         facts = {
             "meter.gain_ratio": limits.gain_ratio,
             "meter.timebase_ratio": limits.timebase_ratio,
             "meter.offset_w": limits.offset_w,
-            "meter.offset_ratio": limits.offset_w / mean_w if mean_w else 0.0,
+            "meter.resolution_w": limits.resolution_w,
+            "meter.latency_s": limits.latency_s,
         }
         for key, value in facts.items():
             yield key, f"{value:.6g}"

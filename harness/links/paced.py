@@ -1,4 +1,4 @@
-"""A link that is looked at once a millisecond at most, however much comes over it."""
+"""A link that is looked at every so often at most, however much comes over it."""
 
 from harness.clock import Clock, Deadline
 from harness.links.bytelink import ByteLink
@@ -12,12 +12,13 @@ host that was starved."""
 
 
 class PacedLink:
-    """Wraps a link; after bytes have come, lets a millisecond pass."""
+    """Wraps a link; after bytes have come, lets a millisecond pass, or `pace_ns`."""
 
-    def __init__(self, inner: ByteLink, clock: Clock) -> None:
+    def __init__(self, inner: ByteLink, clock: Clock, pace_ns: int = PACE_NS) -> None:
         self.where = inner.where
         self._inner = inner
         self._clock = clock
+        self._pace_ns = pace_ns
         self._next_look_ns = clock.now_ns()
 
     def read(self, most: int, until: Deadline) -> bytes:
@@ -25,7 +26,7 @@ class PacedLink:
         self._clock.wait_until(min(self._next_look_ns, until.at_ns))
         data = self._inner.read(most, until)
         if data:
-            self._next_look_ns = self._clock.now_ns() + PACE_NS
+            self._next_look_ns = self._clock.now_ns() + self._pace_ns
         return data
 
     def write(self, data: bytes) -> None:

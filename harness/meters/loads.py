@@ -6,6 +6,7 @@ A test that knows the name knows the truth.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,43 @@ class Load:
         for tone, phase in zip(hertz, phases, strict=True):
             total = total + np.sin(2 * np.pi * tone * seconds + phase)
         return total * (_RIPPLE / _TONES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Waveform:
+    """The power that something drew: readings of it, each the mean of its interval.
+
+    `skew` is by how much the clock of the instrument that reads it runs slow: its
+    second s is the device's s·(1 + skew). Before and after, the first and last
+    readings go on.
+    """
+
+    ends_s: NDArray[np.float64]
+    powers_w: NDArray[np.float64]
+    skew: float = 0.0
+    seed: int = 0
+
+    def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the power at each time, float64 of the same shape."""
+        device_s = np.asarray(seconds, float) * (1.0 + self.skew)
+        place = np.searchsorted(self.ends_s, device_s)
+        found: NDArray[np.float64] = self.powers_w[
+            np.minimum(place, len(self.powers_w) - 1)
+        ]
+        return found
+
+
+class Drawn(Protocol):
+    """What a simulated instrument measures: a `Load`, a `Waveform`, one spoilt."""
+
+    @property
+    def seed(self) -> int:
+        """Give the seed of what is random in it."""
+        ...
+
+    def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the power at each time, float64 of the same shape."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from harness.errors import LinkClosed, SchemaError, UnknownName
 from harness.links.bytelink import ByteLink
 from harness.links.faulty import Faults, FaultyLink
 from harness.links.loop import Instrument
-from harness.meters.loads import Load
+from harness.meters.loads import Drawn
 from harness.units import NS_PER_S, parse_quantity
 
 _IN_SECONDS = ("unplug", "stall", "stuck", "unit")
@@ -67,27 +67,31 @@ def _number(text: str, where: str) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpoiltLoad(Load):
+class SpoiltLoad:
     """A load that stays what it was, or is told in another unit, from a time on."""
 
+    inner: Drawn
     stuck_at_s: float = np.inf
     unit_at_s: float = np.inf
 
     def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the power at each time, float64 of the same shape."""
         times = np.asarray(seconds, float)
-        power = Load.watts(self, np.minimum(times, self.stuck_at_s))
+        power = self.inner.watts(np.minimum(times, self.stuck_at_s))
         return np.where(times >= self.unit_at_s, power * _UNIT_FACTOR, power)
 
+    @property
+    def seed(self) -> int:
+        """Give the seed of the load itself."""
+        return self.inner.seed
 
-def spoilt_load(load: Load, faults: Misfortunes) -> Load:
+
+def spoilt_load(load: Drawn, faults: Misfortunes) -> Drawn:
     """Give the load with the faults that happen to loads."""
     if not {"stuck", "unit"} & set(faults):
         return load
     return SpoiltLoad(
-        name=load.name,
-        levels_w=load.levels_w,
-        seed=load.seed,
+        inner=load,
         stuck_at_s=faults.get("stuck", np.inf),
         unit_at_s=faults.get("unit", np.inf),
     )

@@ -30,7 +30,7 @@ from harness.links.replay import (
 )
 from harness.meters.base import Meter
 from harness.meters.drivers import DRIVERS, Driver, Options, Wired
-from harness.meters.loads import parse_load
+from harness.meters.loads import Drawn, parse_load
 from harness.meters.misfortune import misfortunes, spoilt_link, spoilt_load
 from harness.meters.misfortune import skewed as skewed_instrument
 from harness.plugins import Address
@@ -38,6 +38,8 @@ from harness.plugins import Address
 ALL_KINDS = (*KINDS, "sim", "replay")
 _EVERY_DRIVER = ("baud",)
 _EVERY_SIMULATOR = ("seed", "fault")
+_VIRTUAL_PACE_NS = 50_000_000
+"""Shorter than what any simulated instrument can hold back, longer than a packet."""
 
 Wrap = Callable[[ByteLink], ByteLink]
 """What is put between the driver and its link: nothing, a recorder, a fault."""
@@ -111,13 +113,37 @@ def open_captured(capture: Capture, clock: Clock, where: str) -> Iterator[Meter]
 
 
 @contextmanager
-def open_through(address: Address, clock: Clock, wrap: Wrap) -> Iterator[Meter]:
-    """Open a meter with something put between it and its link."""
+def open_on(address: Address, clock: Clock, drawn: Drawn) -> Iterator[Meter]:
+    """Open a simulated meter on what something drew, in place of a named load.
+
+    Raises Unsupported for a real meter, or one whose address names a load.
+    """
+    kind, rest, _ = _read(address, _driver(address))
+    if kind != "sim" or rest:
+        raise Unsupported(
+            "Only a simulated meter without a load of its own can read this",
+            where=str(address),
+            remedy=f"Write {address.driver}@sim:",
+        )
+    with open_through(
+        address, clock, lambda link: PacedLink(link, clock, _VIRTUAL_PACE_NS), drawn
+    ) as meter:
+        yield meter
+
+
+@contextmanager
+def open_through(
+    address: Address, clock: Clock, wrap: Wrap, drawn: Drawn | None = None
+) -> Iterator[Meter]:
+    """Open a meter with something put between it and its link.
+
+    `drawn` takes the place of the load that a simulator's address names.
+    """
     driver = _driver(address)
     kind, rest, options = _read(address, driver)
     address, options = _as_captured(address, kind, rest, options)
     with (
-        _wire(driver, clock, kind, rest, options) as link,
+        _wire(driver, clock, f"{kind}:{rest}", options, drawn) as link,
         driver.connect(
             Wired(
                 link=wrap(link),
@@ -140,6 +166,11 @@ def check_address(address: Address) -> None:
 def is_captured(address: Address) -> bool:
     """Say whether a meter at this address is read out of a capture."""
     return address.link.partition("?")[0].partition(":")[0] == "replay"
+
+
+def is_simulated(address: str) -> bool:
+    """Say whether the wire of a meter's address ends in a simulator."""
+    return Address.parse(address).link.startswith("sim:") if address else False
 
 
 def _driver(address: Address) -> Driver:
@@ -192,14 +223,15 @@ def _as_captured(
 
 @contextmanager
 def _wire(
-    driver: Driver, clock: Clock, kind: str, rest: str, options: Options
+    driver: Driver, clock: Clock, where: str, options: Options, drawn: Drawn | None
 ) -> Iterator[ByteLink]:
-    where = f"{kind}:{rest}"
+    kind, _, rest = where.partition(":")
     match kind:
         case "sim":
             faults = misfortunes(options.values.get("fault", ""), options.where)
-            load = spoilt_load(parse_load(rest, options.whole("seed", 0)), faults)
-            instrument = skewed_instrument(driver.simulate(load, options), faults)
+            load = drawn or parse_load(rest, options.whole("seed", 0))
+            made = driver.simulate(spoilt_load(load, faults), options)
+            instrument = skewed_instrument(made, faults)
             with looped(instrument, clock, where) as link:
                 yield spoilt_link(link, clock, faults)
         case "replay":

@@ -16,8 +16,10 @@ import numpy as np
 from harness.domain.finding import Finding
 from harness.domain.query import Phase
 from harness.domain.record import TrialRecord
-from harness.stats.power import PowerTrace, power_trace
-from harness.stats.series import window_of
+from harness.stats.guarded import MOST_LOST_RATIO, lost_ratio
+from harness.stats.power import PowerTrace, power_trace, trace_of
+from harness.stats.relation import Reason, Refused
+from harness.stats.series import Window, window_of
 from harness.stats.severity import finding
 from harness.stats.uncertainty import Reals
 from harness.units import NS_PER_S
@@ -27,11 +29,12 @@ RANGE_CHANGES_LIMIT = 0.01
 CLOCK_LIMIT_PPM = 50.0
 """Clocks of real meters are off by 106 to 138 millionths (five runs of 490 s published
 with MLPerf Tiny v1.2); below this nothing comes of it."""
-LOST_LIMIT = 1e-3
 _LEAST_STUCK = 5
 """Equal readings on either side of a change of load."""
 _LEAST_BESIDE_STEP = 5
 _UNIT_SLACK = 0.10
+_PULSED = (Phase.PREAMBLE, Phase.POSTAMBLE)
+"""Where the load is switched on purpose."""
 _UNIT_FACTORS = (1e3, 1e6)
 
 _BY_CODE: Mapping[str, str] = MappingProxyType(
@@ -71,14 +74,39 @@ def window_status(trial: TrialRecord) -> WindowStatus | None:
         return None
     if trial.notes.get("meter.failure_code") in _WITHOUT_ENERGY:
         return WindowStatus.REFUSED
-    if trace is None or window is None or not trace.covers(window):
+    if trace is None:
+        # there may be readings by a clock that has no relation to the trial's
+        is_apart = trace_of(trial.readings) is not None
+        return WindowStatus.REFUSED if is_apart else WindowStatus.INCOMPLETE
+    if window is None or not trace.covers(window):
         return WindowStatus.INCOMPLETE
-    lost, _ = trace.gaps(window)
-    if lost > LOST_LIMIT or _is_stuck(trial, trace) or _unit_step(trial, trace):
+    return _of_covered(trial, trace, window)
+
+
+def _of_covered(trial: TrialRecord, trace: PowerTrace, window: Window) -> WindowStatus:
+    if lost_ratio(trace, window) > MOST_LOST_RATIO or _is_doubtful(trial, trace):
         return WindowStatus.REFUSED
-    if _count(trial, "meter.readings_over_range"):
-        return WindowStatus.LOWER_BOUND
-    return WindowStatus.OK
+    is_over = _count(trial, "meter.readings_over_range") > 0
+    return WindowStatus.LOWER_BOUND if is_over else WindowStatus.OK
+
+
+def why_refused(trial: TrialRecord) -> Refused | None:
+    """Say why a metered trial has no energy; None where that is not the meter's doing.
+
+    A trace whose clock has no relation to the trial's is refused elsewhere.
+    """
+    if "meter.address" not in trial.notes:
+        return None
+    status, trace = window_status(trial), power_trace(trial)
+    code = trial.notes.get("meter.failure_code", "")
+    is_doubtful = trace is not None and _is_doubtful(trial, trace)
+    if code == "readings-lost":
+        return Refused(reason=Reason.READINGS_LOST)
+    if code in _WITHOUT_ENERGY or is_doubtful:
+        return Refused(reason=Reason.NOT_BELIEVED)
+    if status is WindowStatus.INCOMPLETE and code:
+        return Refused(reason=Reason.NOT_COVERED)
+    return None
 
 
 def check_meter(trial: TrialRecord) -> Iterator[Finding]:
@@ -134,6 +162,10 @@ def _count(trial: TrialRecord, note: str) -> int:
     return int(float(trial.notes.get(note, "0")))
 
 
+def _is_doubtful(trial: TrialRecord, trace: PowerTrace) -> bool:
+    return _is_stuck(trial, trace) or _unit_step(trial, trace) > 0
+
+
 def _is_stuck(trial: TrialRecord, trace: PowerTrace) -> bool:
     """Say whether readings stay exactly the same while the load begins or ends."""
     changes = np.flatnonzero(np.diff(trace.power_w)) + 1
@@ -170,7 +202,10 @@ def _unit_step(trial: TrialRecord, trace: PowerTrace) -> float:
     Between phases such a step may be the load's own: a device that sleeps.
     """
     starts = [at_ns / NS_PER_S for _, at_ns in trial.phases]
-    for begin, end in zip(starts, [*starts[1:], np.inf], strict=True):
+    phases = [phase for phase, _ in trial.phases]
+    for phase, begin, end in zip(phases, starts, [*starts[1:], np.inf], strict=True):
+        if phase in _PULSED:
+            continue
         inside = (trace.starts_s >= begin) & (trace.ends_s <= end)
         factor = _lasting_step(trace.power_w[inside])
         if factor:

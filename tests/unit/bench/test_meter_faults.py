@@ -38,7 +38,7 @@ from harness.meters.onhost.sim import (
 from harness.meters.opening import capture_facts, open_taped
 from harness.plugins import Address
 from harness.report.words import catalogue
-from harness.stats.energy import run_energy
+from harness.stats.energy import RunEnergy, run_energy
 from harness.stats.meterchecks import WindowStatus, check_meter, window_status
 from harness.testing.builders import a_trial, a_trial_record
 
@@ -131,7 +131,12 @@ def as_record(taken: Taken) -> TrialRecord:
     def limits(least_w: float, most_w: float) -> Accuracy:
         del least_w, most_w
         return Accuracy(
-            gain_ratio=0.01, offset_w=0.0, timebase_ratio=1e-4, source="for the test"
+            gain_ratio=0.01,
+            offset_w=0.0,
+            timebase_ratio=1e-4,
+            resolution_w=0.0,
+            latency_s=0.0,
+            source="for the test",
         )
 
     recorded = Recording(trial.id, limits)
@@ -273,7 +278,7 @@ def test_a_fault_is_told_by_finding_sentence_and_status(
     assert row.code in found, found
     _require_words(row, found[row.code])
     # a window without a firm answer has no number either
-    has_energy = run_energy(trial) is not None
+    has_energy = isinstance(run_energy(trial), RunEnergy)
     assert has_energy == (row.status in {OK, LOWER})
 
 
