@@ -7,13 +7,14 @@ the clock of trials on this machine too, so nothing has to be aligned between th
 
 import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import plugins
+from harness.bench.limits import Limits, limit_notes
 from harness.clock import Clock, Deadline
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import ReadingBlock
@@ -109,7 +110,7 @@ class Recording:
         trial: str,
         meter: Meter,
         clock: Clock,
-        limits: Callable[[float, float], Accuracy],
+        limits: Limits,
     ) -> None:
         self._trial = trial
         self._meter = meter
@@ -154,19 +155,8 @@ class Recording:
         yield from accuracy
 
     def _accuracy(self, blocks: list[ReadingBlock]) -> Iterator[Noted]:
-        """Note the limits of error of the ranges that the trace touched."""
         watts = np.concatenate([np.asarray(block.values) for block in blocks])
-        limits = self._limits(float(watts.min()), float(watts.max()))
-        mean_w = abs(float(watts.mean()))
-        facts = {
-            "meter.gain_ratio": limits.gain_ratio,
-            "meter.timebase_ratio": limits.timebase_ratio,
-            "meter.offset_w": limits.offset_w,
-            "meter.offset_ratio": limits.offset_w / mean_w if mean_w else 0.0,
-        }
-        for key, value in facts.items():
-            yield Noted(trial=self._trial, key=key, value=f"{value:.6g}")
-        yield Noted(trial=self._trial, key="meter.accuracy", value=limits.source)
+        yield from limit_notes(self._trial, watts, self._limits)
 
     def _note(self, key: str, value: str) -> None:
         self._notes.append(Noted(trial=self._trial, key=key, value=value))

@@ -20,6 +20,7 @@ VERBS = {
     "meters": "List ports and drivers of meters; probe, watch, capture.",
     "models": "List the reference models; build them; look at one.",
     "doctor": "Look at this machine: what would disturb a measurement?",
+    "power": "Add a power trace that was recorded elsewhere to a finished run.",
     "grade": "Grade a bundle again, from its evidence.",
     "report": "Write a bundle's report and tables again.",
     "verify": "Check a bundle: digests, chain, plausibility.",

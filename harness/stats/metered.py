@@ -2,10 +2,10 @@
 
 Repeats say nothing about a meter's gain: it is the same in every run. Each trial that
 was metered notes limits of error of the ranges that its trace touched
-(``meter.gain_ratio``, ``meter.timebase_ratio``, ``meter.offset_w``,
-``meter.offset_ratio``: the offset over the mean power). They are taken for rectangular
-(JCGM 100, 4.3.7). An offset is gone from the difference of two powers on one range,
-so net energy carries none.
+(``meter.gain_ratio``, ``meter.timebase_ratio``, ``meter.voltage_ratio``,
+``meter.offset_w``, ``meter.offset_ratio``: the offset over the mean power). They are
+taken for rectangular (JCGM 100, 4.3.7). An offset is gone from the difference of two
+powers on one range, so net energy carries none.
 """
 
 from collections.abc import Iterable
@@ -26,6 +26,9 @@ def with_meter_error(one: Estimate, group: Group) -> Estimate:
         return one
     gain = _largest(group.trials, "meter.gain_ratio")
     timebase = _largest(group.trials, "meter.timebase_ratio")
+    # of a recording of current only, whose voltage somebody stated
+    voltage = _largest(group.trials, "meter.voltage_ratio")
+    gain = hypot(gain, voltage)
     offset = _largest(group.trials, "meter.offset_ratio")
     relative = hypot(gain, timebase, 0.0 if one.measurand.name == _NET else offset)
     if relative == 0:
