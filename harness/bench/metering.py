@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from harness import plugins
 from harness.bench.limits import Limits, limit_notes
-from harness.clock import Clock, Deadline
+from harness.clock import Clock, Deadline, SystemClock
+from harness.domain.calibration import Calibration
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import ReadingBlock
 from harness.errors import EquipmentError, NotCalibrated, Unsupported
 from harness.meters.accuracy import Accuracy, accuracy_of
 from harness.meters.base import Meter
+from harness.meters.calibrated import CalibratedMeter
 from harness.plugins import Address
 
 _TURN_S = 0.5
@@ -34,8 +36,11 @@ _LOSS_LIMIT = 0.001
 class Metering:
     """One meter over one run."""
 
-    def __init__(self, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self, meter: Meter, clock: Clock, calibration: Calibration | None = None
+    ) -> None:
         self._meter = meter
+        self._calibration = calibration
         self._clock = clock
         self._identity = meter.identify()
 
@@ -84,14 +89,18 @@ class Metering:
             least_w=least_w,
             most_w=most_w,
             volts=float(volts) if volts else None,
+            calibration=self._calibration,
         )
 
 
 @contextmanager
-def metered(address: str, clock: Clock) -> Iterator[Metering | None]:
+def metered(
+    address: str, clock: SystemClock, calibration: Calibration | None = None
+) -> Iterator[Metering | None]:
     """Open the meter of a run by its address; an empty one gives None.
 
-    Raises UnknownName, LinkError or MeterError where it cannot be opened.
+    A calibration corrects what it reads. Raises UnknownName, LinkError or MeterError
+    where it cannot be opened, NotCalibrated where the calibration does not fit it.
     """
     if not address:
         yield None
@@ -99,7 +108,11 @@ def metered(address: str, clock: Clock) -> Iterator[Metering | None]:
     where = Address.parse(address)
     opener = plugins.find(plugins.METERS, where.driver)
     with opener(where, clock) as meter:
-        yield Metering(meter, clock)
+        if calibration is None:
+            yield Metering(meter, clock)
+        else:
+            fixed = CalibratedMeter(meter, calibration, clock.utc_now().date())
+            yield Metering(fixed, clock, calibration)
 
 
 class Recording:

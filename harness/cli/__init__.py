@@ -18,6 +18,7 @@ VERBS = {
     "plan": "Show what run would do, and how long it takes; touches nothing.",
     "devices": "List the device profiles that are shipped.",
     "meters": "List ports and drivers of meters; probe, watch, capture.",
+    "calibrate": "Calibrate a meter against another one, or against a resistor.",
     "models": "List the reference models; build them; look at one.",
     "doctor": "Look at this machine: what would disturb a measurement?",
     "power": "Add a power trace that was recorded elsewhere to a finished run.",

@@ -186,7 +186,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
-        metered(_live(intake.plan), clock) as metering,
+        metered(_live(intake.plan), clock, intake.calibration) as metering,
         RecordWriter.create(
             out,
             intake.plan,
@@ -205,7 +205,7 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
         intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
     with (
-        metered(_live(intake.plan), clock) as metering,
+        metered(_live(intake.plan), clock, intake.calibration) as metering,
         RecordWriter.resume(
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,

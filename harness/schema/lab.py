@@ -6,6 +6,7 @@ given" in the report. The tables `lab`, `customer`, `item`, `dates`, `sampling`,
 asks for. A device profile is shared between desks; this file stays on its own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -89,9 +90,15 @@ class WrittenConditions(Written):
 
 
 class WrittenDevice(Written):
-    """A target or a meter: where it is, as driver@link."""
+    """A target: where it is, as driver@link."""
 
     address: str
+
+
+class WrittenMeter(WrittenDevice):
+    """A meter: where it is, and the file of its calibration, if it has one."""
+
+    calibration: str = ""
 
 
 class WrittenLab(Written):
@@ -112,17 +119,21 @@ class WrittenLab(Written):
     amendment_reason: str = ""
     conditions: WrittenConditions = WrittenConditions()
     targets: dict[str, WrittenDevice] = Field(default_factory=dict)
-    meters: dict[str, WrittenDevice] = Field(default_factory=dict)
+    meters: dict[str, WrittenMeter] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """What this desk has. `targets` and `meters` are addresses by name."""
+    """What this desk has. `targets` and `meters` are addresses by name.
+
+    `calibrations` are files, by the name of the meter that they are of.
+    """
 
     info: LabInfo = field(default_factory=LabInfo)
     ambient_degc: float | None = None
     targets: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
+    calibrations: dict[str, Path] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
         """Give the address of the target that is named like the profile, if any."""
@@ -145,6 +156,11 @@ def load_lab(path: Path) -> Lab:
         ambient_degc=_ambient(written.conditions, where),
         targets=_addresses(written.targets, f"{where}: /targets"),
         meters=_addresses(written.meters, f"{where}: /meters"),
+        calibrations={
+            name: path.parent / meter.calibration
+            for name, meter in written.meters.items()
+            if meter.calibration
+        },
     )
 
 
@@ -199,7 +215,7 @@ def _ambient(conditions: WrittenConditions, where: str) -> float | None:
     return degc
 
 
-def _addresses(devices: dict[str, WrittenDevice], where: str) -> dict[str, str]:
+def _addresses(devices: Mapping[str, WrittenDevice], where: str) -> dict[str, str]:
     addresses = {}
     for name, device in devices.items():
         try:
