@@ -20,12 +20,12 @@ def limit_notes(
     Raises NotCalibrated where nobody says how wrong such power may be.
     """
     found = limits(float(watts.min()), float(watts.max()))
-    mean_w = abs(float(watts.mean()))
     facts = {
         "meter.gain_ratio": found.gain_ratio,
         "meter.timebase_ratio": found.timebase_ratio,
         "meter.offset_w": found.offset_w,
-        "meter.offset_ratio": found.offset_w / mean_w if mean_w else 0.0,
+        "meter.resolution_w": found.resolution_w,
+        "meter.latency_s": found.latency_s,
     }
     for key, value in facts.items():
         yield Noted(trial=trial, key=key, value=f"{value:.6g}")

@@ -8,6 +8,7 @@ meter that has a clock of its own.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,7 +209,8 @@ def _notes(trial: str, power: ReadingBlock, trace: ImportedTrace) -> dict[str, s
         "meter.clock": power.clock,
         "meter.recorded_by": trace.program,
         "meter.readings_lost": str(missing),
-        "meter.voltage_ratio": f"{trace.voltage_ratio:.6g}",
+        # limits become a standard uncertainty here (rectangular, JCGM 100, 4.3.7)
+        "meter.voltage_ratio": f"{trace.voltage_ratio / sqrt(3):.6g}",
     }
     if missing > _LOSS_LIMIT * expected:
         facts["meter.failure"] = f"{missing} of {expected} readings lost"

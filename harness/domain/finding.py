@@ -59,6 +59,7 @@ CODES: frozenset[str] = frozenset(
         "repeated-input-faster",
         "model-digest-changed",
         "baseline-drifted",
+        "alignment-refused",
         "background-load",
         "spread-above-limit",
         "overhead-above-limit",

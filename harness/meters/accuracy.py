@@ -16,11 +16,17 @@ from harness.meters.datasheet import Datasheet, RangeSpec, datasheet_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """Limits of error: gain and time base as ratios, offset in W; each is ±."""
+    """Limits of error: gain and time base as ratios, offset in W; each is ±.
+
+    `resolution_w` is the step of the readings, `latency_s` how long one may take to
+    arrive.
+    """
 
     gain_ratio: float
     offset_w: float
+    resolution_w: float
     timebase_ratio: float
+    latency_s: float
     source: str
 
 
@@ -32,6 +38,7 @@ class _Watts:
     most: float
     gain: float
     offset: float
+    resolution: float
     source: str
 
 
@@ -65,7 +72,9 @@ def accuracy_of(
     return Accuracy(
         gain_ratio=max(one.gain for one in touched),
         offset_w=max(one.offset for one in touched),
+        resolution_w=max(one.resolution for one in touched),
         timebase_ratio=sheet.timebase,
+        latency_s=sheet.latency_s,
         source="; ".join(dict.fromkeys(one.source for one in touched)),
     )
 
@@ -92,6 +101,7 @@ def _ranges(
             most=one.most * factor,
             gain=gain,
             offset=offset * factor,
+            resolution=one.resolution * factor,
             source=source,
         )
 

@@ -19,6 +19,7 @@ from harness.domain.query import (
     OutputsChecked,
     OverheadMeasured,
     PhaseEntered,
+    PulsesMade,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import LabInfo, Queries, RunRecord, TrialRecord
@@ -138,7 +139,8 @@ def _with_recorded_power(
     return tuple(
         replace(
             trial,
-            readings=(*trial.readings, *added_readings(folder, added[trial.trial.id])),
+            # first: figures are of the first channel of power, as are these notes
+            readings=(*added_readings(folder, added[trial.trial.id]), *trial.readings),
             notes={**trial.notes, **added[trial.trial.id].notes},
         )
         if trial.trial.id in added
@@ -158,6 +160,7 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         phases=tuple(
             (e.phase, e.at_ns) for e in attempt.events if isinstance(e, PhaseEntered)
         ),
+        pulses=tuple(e for e in attempt.events if isinstance(e, PulsesMade)),
         queries=queries,
         readings=readings,
         loaded=_last(attempt, ModelLoaded),

@@ -24,6 +24,7 @@ _INVALIDATING = (
 _CONDITIONAL = (
     "readings-lost",
     "baseline-drifted",
+    "alignment-refused",
     "condition-not-reached",
     "throttled-at-start",
     "fallback",
