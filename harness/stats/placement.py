@@ -7,8 +7,9 @@ which nothing is known count for neither). This is only good to a fraction of th
 shortest phase; pulses or edges relate the clocks then (`alignment`, `relation`).
 
 A place is refused unless the recording holds nine tenths of the run, the correlation
-is at least 0.4, and any other place leaves at least a tenth more of the power's
-variance unexplained.
+is at least 0.4, and any other place leaves at least a twentieth more of the power's
+variance unexplained. A wrong place that passes all the same is found out by the marks,
+which are sought within two seconds of it only.
 """
 
 from collections.abc import Iterable
@@ -31,7 +32,7 @@ _FINEST_S = 0.02
 _MOST_CELLS = 1 << 20
 _LEAST_HELD = 0.9
 _LEAST_CORRELATION = 0.4
-_LEAST_LEAD = 1.1
+_LEAST_LEAD = 1.05
 _LEAST_CELLS = 8
 
 
@@ -120,7 +121,8 @@ def place(activity: Activity, ends_s: Reals, power_w: Reals) -> Placement | Refu
     evidence = {"correlation": found}
     if found < _LEAST_CORRELATION:
         return Refused(reason=Reason.NO_MATCH, values=evidence)
-    lead = _lead(scores.values, best)
+    shortest_s = min(one.duration_s for one in (*activity.busy, *activity.idle))
+    lead = _lead(scores.values, best, int(shortest_s / step_s))
     if lead < _LEAST_LEAD:
         return Refused(reason=Reason.AMBIGUOUS, values=evidence | {"lead": lead})
     # cell `shift` of the recording lies under cell 0 of the template
@@ -202,15 +204,15 @@ def _scores(known: Reals, busy: Reals, held: Reals, power: Reals) -> _Scores | N
     return _Scores(values=np.clip(values, -1.0, 1.0), zero=len(known) - 1)
 
 
-def _lead(values: Reals, best: int) -> float:
-    """Compare the best place with the best outside its own hill."""
+def _lead(values: Reals, best: int, near: int) -> float:
+    """Compare the best place with the best one outside its own hill.
+
+    Within the shortest phase of it, and further while values fall, it is one place.
+    """
     filled = np.where(np.isnan(values), -1.0, values)
-    outside = np.concatenate(
-        [
-            filled[: best - _hill(filled[best::-1])],
-            filled[best + _hill(filled[best:]) :],
-        ]
-    )
+    before = filled[: max(best - near, 0)][::-1]
+    after = filled[best + near + 1 :]
+    outside = np.concatenate([before[_hill(before) :], after[_hill(after) :]])
     others = outside[outside > 0]
     if not len(others):
         return float("inf")

@@ -58,6 +58,8 @@ class Form:
     stamp: Stamp = Stamp.BEGIN
     most_hz: float | None = None
     """No instrument of this kind reads faster: then its time is in seconds."""
+    needs: tuple[str, ...] = ()
+    """Columns without which headings this plain are not taken for this form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ FORMS = (
         program="Joulescope UI, statistics",
         driver="joulescope",
         stamp=Stamp.END,
+        needs=("current", "voltage", "power"),
         columns={
             "time": _one(r"# ?time"),
             "current": _one(r"current"),
@@ -220,7 +223,8 @@ def _laid(form: Form, headings: Sequence[str]) -> Layout | None:
         found = _column(headings, wanted)
         if found is not None and quantity != "digital":
             columns[quantity] = found
-    if not any(quantity in columns for quantity in _QUANTITIES):
+    has_power = any(quantity in columns for quantity in _QUANTITIES)
+    if not has_power or not set(form.needs) <= set(columns):
         return None
     return Layout(form=form, columns=columns, digital=_digital(form, headings))
 

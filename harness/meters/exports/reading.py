@@ -54,7 +54,7 @@ class TraceFile:
             size = self.path.stat().st_size
             if size > MOST_BYTES:
                 raise SchemaError(
-                    f"The file has {size / MOST_BYTES:.1f} GiB, and more than 1 GiB is "
+                    f"The file has {size / (1 << 30):.1f} GiB, and more than 1 GiB is "
                     "not read",
                     where=where,
                     remedy="Export the time of the run only, or at a lower rate.",
