@@ -135,7 +135,7 @@ def _text(value: str) -> str:
     """Write a basic string of TOML."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     plain = "".join(
-        char if char.isprintable() else f"\\u{ord(char):04x}" for char in escaped
+        char if char.isprintable() else f"\\U{ord(char):08x}" for char in escaped
     )
     return f'"{plain}"'
 
