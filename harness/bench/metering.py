@@ -7,19 +7,22 @@ the clock of trials on this machine too, so nothing has to be aligned between th
 
 import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import plugins
-from harness.clock import Clock, Deadline
+from harness.bench.limits import Limits, limit_notes
+from harness.clock import Clock, Deadline, SystemClock
+from harness.domain.calibration import Calibration
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import ReadingBlock
 from harness.errors import EquipmentError, NotCalibrated, Unsupported
 from harness.meters.accuracy import Accuracy, accuracy_of
 from harness.meters.base import Meter
+from harness.meters.calibrated import CalibratedMeter
 from harness.plugins import Address
 
 _TURN_S = 0.5
@@ -33,8 +36,11 @@ _LOSS_LIMIT = 0.001
 class Metering:
     """One meter over one run."""
 
-    def __init__(self, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self, meter: Meter, clock: Clock, calibration: Calibration | None = None
+    ) -> None:
         self._meter = meter
+        self._calibration = calibration
         self._clock = clock
         self._identity = meter.identify()
 
@@ -89,14 +95,18 @@ class Metering:
             least_w=least_w,
             most_w=most_w,
             volts=float(volts) if volts else None,
+            calibration=self._calibration,
         )
 
 
 @contextmanager
-def metered(address: str, clock: Clock) -> Iterator[Metering | None]:
+def metered(
+    address: str, clock: SystemClock, calibration: Calibration | None = None
+) -> Iterator[Metering | None]:
     """Open the meter of a run by its address; an empty one gives None.
 
-    Raises UnknownName, LinkError or MeterError where it cannot be opened.
+    A calibration corrects what it reads. Raises UnknownName, LinkError or MeterError
+    where it cannot be opened, NotCalibrated where the calibration does not fit it.
     """
     if not address:
         yield None
@@ -104,7 +114,11 @@ def metered(address: str, clock: Clock) -> Iterator[Metering | None]:
     where = Address.parse(address)
     opener = plugins.find(plugins.METERS, where.driver)
     with opener(where, clock) as meter:
-        yield Metering(meter, clock)
+        if calibration is None:
+            yield Metering(meter, clock)
+        else:
+            fixed = CalibratedMeter(meter, calibration, clock.utc_now().date())
+            yield Metering(fixed, clock, calibration)
 
 
 class Recording:
@@ -115,7 +129,7 @@ class Recording:
         trial: str,
         meter: Meter,
         clock: Clock,
-        limits: Callable[[float, float], Accuracy],
+        limits: Limits,
     ) -> None:
         self._trial = trial
         self._meter = meter
@@ -165,19 +179,8 @@ class Recording:
         yield from accuracy
 
     def _accuracy(self, blocks: list[ReadingBlock]) -> Iterator[Noted]:
-        """Note the limits of error of the ranges that the trace touched."""
         watts = np.concatenate([np.asarray(block.values) for block in blocks])
-        limits = self._limits(float(watts.min()), float(watts.max()))
-        facts = {
-            "meter.gain_ratio": limits.gain_ratio,
-            "meter.timebase_ratio": limits.timebase_ratio,
-            "meter.offset_w": limits.offset_w,
-            "meter.resolution_w": limits.resolution_w,
-            "meter.latency_s": limits.latency_s,
-        }
-        for key, value in facts.items():
-            yield Noted(trial=self._trial, key=key, value=f"{value:.6g}")
-        yield Noted(trial=self._trial, key="meter.accuracy", value=limits.source)
+        yield from limit_notes(self._trial, watts, self._limits)
 
     def _note(self, key: str, value: str) -> None:
         self._notes.append(Noted(trial=self._trial, key=key, value=value))
