@@ -10,7 +10,7 @@ Readings are stamped by this machine's monotonic clock, which is the clock of tr
 this machine too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,14 +18,17 @@ import numpy as np
 
 from harness import plugins
 from harness.bench.inprocess import InProcess
+from harness.bench.limits import Limits, limit_notes
 from harness.bench.outofprocess import OutOfProcess
 from harness.bench.taking import Source, Taken, no_power
-from harness.clock import Clock
+from harness.clock import Clock, SystemClock
+from harness.domain.calibration import Calibration
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import Loss, ReadingBlock
 from harness.errors import NotCalibrated, Unsupported
 from harness.meters.accuracy import Accuracy, accuracy_of
 from harness.meters.base import InstrumentDescription, Meter
+from harness.meters.calibrated import CalibratedMeter
 from harness.meters.decoding import POWER
 from harness.meters.opening import check_address, is_captured, open_meter
 from harness.plugins import Address
@@ -37,7 +40,13 @@ LOSS_LIMIT = 0.001
 class Metering:
     """One meter over one run."""
 
-    def __init__(self, meter: Meter | Source, clock: Clock) -> None:
+    def __init__(
+        self,
+        meter: Meter | Source,
+        clock: Clock,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self._calibration = calibration
         self._source: Source
         if isinstance(meter, Meter):
             self._source = InProcess(meter, clock)
@@ -91,6 +100,7 @@ class Metering:
             least_w=least_w,
             most_w=most_w,
             volts=float(volts) if volts else None,
+            calibration=self._calibration,
         )
 
 
@@ -108,10 +118,13 @@ def _facts(one: InstrumentDescription) -> dict[str, str]:
 
 
 @contextmanager
-def metered(address: str, clock: Clock) -> Iterator[Metering | None]:
+def metered(
+    address: str, clock: SystemClock, calibration: Calibration | None = None
+) -> Iterator[Metering | None]:
     """Open the meter of a run by its address; an empty one gives None.
 
-    Raises UnknownName, LinkError or MeterError where it cannot be opened.
+    A calibration corrects what it reads. Raises UnknownName, LinkError or MeterError
+    where it cannot be opened, NotCalibrated where the calibration does not fit it.
     """
     if not address:
         yield None
@@ -122,16 +135,19 @@ def metered(address: str, clock: Clock) -> Iterator[Metering | None]:
         if opener is open_meter:
             check_address(where)
         if opener is open_meter and not is_captured(where):
-            source = stack.enter_context(OutOfProcess.opened(where, clock))
-            yield Metering(source, clock)
-        else:
-            yield Metering(stack.enter_context(opener(where, clock)), clock)
+            opened = OutOfProcess.opened(where, clock, calibration)
+            yield Metering(stack.enter_context(opened), clock, calibration)
+            return
+        meter = stack.enter_context(opener(where, clock))
+        if calibration is not None:
+            meter = CalibratedMeter(meter, calibration, clock.utc_now().date())
+        yield Metering(meter, clock, calibration)
 
 
 class Recording:
     """What a meter gave during one trial; complete once the context is left."""
 
-    def __init__(self, trial: str, limits: Callable[[float, float], Accuracy]) -> None:
+    def __init__(self, trial: str, limits: Limits) -> None:
         self._trial = trial
         self._limits = limits
         self.taken = Taken()
@@ -150,30 +166,20 @@ class Recording:
         if _is_too_much(self.taken.loss):
             blocks = ()
         try:
-            accuracy = dict(self._accuracy(blocks)) if blocks else {}
+            accuracy = list(self._accuracy(blocks)) if blocks else []
         except NotCalibrated as error:
             # power of which nobody says how wrong it may be supports no figure
             notes |= _failure(error.code, error.sentence())
-            blocks, accuracy = (), {}
+            blocks, accuracy = (), []
         for block in blocks:
             yield ReadingsTaken(trial=self._trial, block=block)
-        for key, value in {**notes, **accuracy}.items():
+        for key, value in notes.items():
             yield Noted(trial=self._trial, key=key, value=value)
+        yield from accuracy
 
-    def _accuracy(self, blocks: tuple[ReadingBlock, ...]) -> Iterator[tuple[str, str]]:
-        """Note the limits of error of the ranges that the trace touched."""
+    def _accuracy(self, blocks: tuple[ReadingBlock, ...]) -> Iterator[Noted]:
         watts = np.concatenate([np.asarray(block.values) for block in blocks])
-        limits = self._limits(float(watts.min()), float(watts.max()))
-        facts = {
-            "meter.gain_ratio": limits.gain_ratio,
-            "meter.timebase_ratio": limits.timebase_ratio,
-            "meter.offset_w": limits.offset_w,
-            "meter.resolution_w": limits.resolution_w,
-            "meter.latency_s": limits.latency_s,
-        }
-        for key, value in facts.items():
-            yield key, f"{value:.6g}"
-        yield "meter.accuracy", limits.source
+        yield from limit_notes(self._trial, watts, self._limits)
 
 
 def _is_too_much(loss: Loss) -> bool:

@@ -8,20 +8,25 @@ that bounds it.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, is_dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.clock import Deadline, VirtualClock
+from harness.domain.calibration import Calibration
 from harness.domain.reading import Loss, ReadingBlock
 from harness.errors import EquipmentError
 from harness.links.replay import BEGUN, ENDED, Capture
-from harness.meters.base import Acquisition
+from harness.meters.base import Acquisition, Meter
+from harness.meters.calibrated import corrected
 from harness.meters.opening import open_captured
+from harness.schema.codec import load_bytes
 
 POWER = "power"
+CALIBRATION = "calibration"
+"""Fact of a capture: the calibration by which its readings are to be corrected."""
 MOST_HZ = 1000.0
 """Faster readings are averaged to this rate: their energy stays exactly the same."""
 
@@ -55,13 +60,27 @@ def decode(capture: Capture, where: str) -> Decoded:
     fault: EquipmentError | None = None
     with open_captured(capture, clock, where) as meter:
         clock.wait_until(capture.marks.get(BEGUN, 0))
+        correct = _correction(capture, meter, where)
         with meter.acquire([POWER]) as acquisition:
             try:
-                blocks.extend(_thinned(acquisition.blocks(until)))
+                blocks.extend(_thinned(map(correct, acquisition.blocks(until))))
             except EquipmentError as error:
                 fault = error
             loss, tally = acquisition.loss(), tally_of(acquisition)
     return Decoded(blocks=tuple(blocks), loss=loss, tally=tally, fault=fault)
+
+
+def _correction(
+    capture: Capture, meter: Meter, where: str
+) -> Callable[[ReadingBlock], ReadingBlock]:
+    """Give what corrects readings, by the calibration that a capture names."""
+    text = capture.facts.get(CALIBRATION)
+    if text is None:
+        return lambda block: block
+    calibration = load_bytes(Calibration, text.encode(), where=where)
+    stated = meter.identify().facts.get("voltage_v")
+    volts = float(stated) if stated else None
+    return lambda block: corrected(block, calibration, volts)
 
 
 def tally_of(acquisition: Acquisition) -> dict[str, float]:

@@ -22,7 +22,7 @@ from harness.record.agreement import (
     agreement_faults,
     figure_faults,
 )
-from harness.record.integrity import ANEW, integrity_faults
+from harness.record.integrity import ANEW, addition_faults, integrity_faults
 from harness.record.layout import EVIDENCE, JOURNAL, MANIFEST
 from harness.record.reader import require_bundle
 
@@ -111,6 +111,7 @@ def _damage(bundle: Path) -> Iterator[EvidenceError]:
     evidence = bundle / EVIDENCE
     stages: tuple[Callable[[], Iterator[EvidenceError]], ...] = (
         lambda: _caught(lambda: integrity_faults(evidence)),
+        lambda: _caught(lambda: addition_faults(bundle)),
         lambda: _caught(lambda: agreement_faults(account_of(evidence), bundle)),
         lambda: _caught(lambda: figure_faults(account_of(evidence))),
     )
