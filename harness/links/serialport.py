@@ -181,5 +181,5 @@ def _gone(where: str) -> LinkClosed:
     return LinkClosed(
         "The device went away",
         where=where,
-        remedy="Look at cable and hub, then run again with --resume.",
+        remedy="Look at cable and hub.",
     )

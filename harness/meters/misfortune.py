@@ -171,7 +171,7 @@ class _BreakingLink:
             raise LinkClosed(
                 "The device went away",
                 where=self.where,
-                remedy="Look at cable and hub, then run again with --resume.",
+                remedy="Look at cable and hub.",
             )
 
 

@@ -27,6 +27,7 @@ from harness.links.replay import BEGUN, ENDED, FrameList, Recorder, recording
 from harness.meters.base import Acquisition, Meter
 from harness.meters.decoding import POWER
 from harness.meters.opening import capture_facts, open_taped
+from harness.meters.process import keep_to
 from harness.plugins import Address
 from harness.schema.codec import to_plain
 from harness.units import NS_PER_S
@@ -43,6 +44,7 @@ def main() -> int:
     address, tape = Address.parse(sys.argv[1]), _Tape()
     # to spin would take from the model under test what no reading needs
     clock = SystemClock(spin_ns=0)
+    _leave_the_models_cores()
     try:
         with open_taped(address, clock, tape) as meter:
             tape.end_opening()
@@ -57,6 +59,13 @@ def main() -> int:
         _say(refused=plain_error(error))
         return error.exit_code
     return 0
+
+
+def _leave_the_models_cores() -> None:
+    """Keep to the lowest core: a model gets its own from the highest number down."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) > 1:
+        keep_to(0, frozenset(cores[:1]))
 
 
 def plain_error(error: HarnessError) -> dict[str, str]:
