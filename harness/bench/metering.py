@@ -127,10 +127,15 @@ def _facts(one: InstrumentDescription) -> dict[str, str]:
 
 @contextmanager
 def metered(
-    address: str, clock: SystemClock, calibration: Calibration | None = None
+    address: str,
+    clock: SystemClock,
+    calibration: Calibration | None = None,
+    *,
+    edges: bool = False,
 ) -> Iterator[Metering | None]:
     """Open the meter of a run by its address; an empty one gives None.
 
+    With `edges`, what its logic inputs saw is kept as well.
     What it reads is kept as it is; the lines of its calibration are noted beside it,
     and correct it when figures are derived. Raises UnknownName, LinkError or MeterError
     where it cannot be opened, NotCalibrated where the calibration does not fit it.
@@ -145,9 +150,10 @@ def metered(
             check_address(where)
         source: Source
         if opener is open_meter and not is_captured(where):
-            source = stack.enter_context(OutOfProcess.opened(where, clock))
+            source = stack.enter_context(OutOfProcess.opened(where, clock, edges=edges))
         else:
-            source = InProcess(stack.enter_context(opener(where, clock)), clock)
+            meter = stack.enter_context(opener(where, clock))
+            source = InProcess(meter, clock, edges=edges)
         if calibration is not None:
             require_fitting(calibration, source.identity, clock.utc_now().date())
         yield Metering(source, clock, calibration)
@@ -186,7 +192,9 @@ class Recording:
             yield Noted(trial=self._trial, key=key, value=value)
 
     def _accuracy(self, blocks: tuple[ReadingBlock, ...]) -> Iterator[tuple[str, str]]:
-        watts = np.concatenate([np.asarray(block.values) for block in blocks])
+        watts = np.concatenate(
+            [np.asarray(b.values) for b in blocks if b.channel.name == POWER]
+        )
         for note in limit_notes(self._trial, watts, self._limits):
             yield note.key, note.value
 
