@@ -10,6 +10,7 @@ Readings are stamped by this machine's monotonic clock, which is the clock of tr
 this machine too.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,16 +23,18 @@ from harness.bench.limits import Limits, limit_notes
 from harness.bench.outofprocess import OutOfProcess
 from harness.bench.taking import Source, Taken, no_power
 from harness.clock import Clock, SystemClock
-from harness.domain.calibration import Calibration
+from harness.domain.calibration import CalibratedRange, Calibration
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import Loss, ReadingBlock
 from harness.errors import NotCalibrated, Unsupported
 from harness.meters.accuracy import Accuracy, accuracy_of
 from harness.meters.base import InstrumentDescription, Meter
-from harness.meters.calibrated import CalibratedMeter
+from harness.meters.calibrated import require_fitting
 from harness.meters.decoding import POWER
 from harness.meters.opening import check_address, is_captured, open_meter
 from harness.plugins import Address
+from harness.schema.codec import to_plain
+from harness.stats.laying import CALIBRATION_LINES
 
 LOSS_LIMIT = 0.001
 """Share of readings lost above which no energy may be given (method, section 4)."""
@@ -88,7 +91,12 @@ class Metering:
 
     def notes(self, trial: str) -> Iterator[Noted]:
         """Say in the record what the meter says of itself."""
-        for key, value in _facts(self._source.identity).items():
+        facts = _facts(self._source.identity)
+        if self._calibration is not None:
+            facts["meter.calibration"] = self._calibration.title
+            lines = to_plain(self._calibration.ranges, tuple[CalibratedRange, ...])
+            facts[CALIBRATION_LINES] = json.dumps(lines)
+        for key, value in facts.items():
             if value:
                 yield Noted(trial=trial, key=key, value=value)
 
@@ -119,11 +127,17 @@ def _facts(one: InstrumentDescription) -> dict[str, str]:
 
 @contextmanager
 def metered(
-    address: str, clock: SystemClock, calibration: Calibration | None = None
+    address: str,
+    clock: SystemClock,
+    calibration: Calibration | None = None,
+    *,
+    edges: bool = False,
 ) -> Iterator[Metering | None]:
     """Open the meter of a run by its address; an empty one gives None.
 
-    A calibration corrects what it reads. Raises UnknownName, LinkError or MeterError
+    With `edges`, what its logic inputs saw is kept as well.
+    What it reads is kept as it is; the lines of its calibration are noted beside it,
+    and correct it when figures are derived. Raises UnknownName, LinkError or MeterError
     where it cannot be opened, NotCalibrated where the calibration does not fit it.
     """
     if not address:
@@ -134,14 +148,15 @@ def metered(
     with ExitStack() as stack:
         if opener is open_meter:
             check_address(where)
+        source: Source
         if opener is open_meter and not is_captured(where):
-            opened = OutOfProcess.opened(where, clock, calibration)
-            yield Metering(stack.enter_context(opened), clock, calibration)
-            return
-        meter = stack.enter_context(opener(where, clock))
+            source = stack.enter_context(OutOfProcess.opened(where, clock, edges=edges))
+        else:
+            meter = stack.enter_context(opener(where, clock))
+            source = InProcess(meter, clock, edges=edges)
         if calibration is not None:
-            meter = CalibratedMeter(meter, calibration, clock.utc_now().date())
-        yield Metering(meter, clock, calibration)
+            require_fitting(calibration, source.identity, clock.utc_now().date())
+        yield Metering(source, clock, calibration)
 
 
 class Recording:
@@ -166,20 +181,22 @@ class Recording:
         if _is_too_much(self.taken.loss):
             blocks = ()
         try:
-            accuracy = list(self._accuracy(blocks)) if blocks else []
+            accuracy = dict(self._accuracy(blocks)) if blocks else {}
         except NotCalibrated as error:
             # power of which nobody says how wrong it may be supports no figure
             notes |= _failure(error.code, error.sentence())
-            blocks, accuracy = (), []
+            blocks, accuracy = (), {}
         for block in blocks:
             yield ReadingsTaken(trial=self._trial, block=block)
-        for key, value in notes.items():
+        for key, value in {**notes, **accuracy}.items():
             yield Noted(trial=self._trial, key=key, value=value)
-        yield from accuracy
 
-    def _accuracy(self, blocks: tuple[ReadingBlock, ...]) -> Iterator[Noted]:
-        watts = np.concatenate([np.asarray(block.values) for block in blocks])
-        yield from limit_notes(self._trial, watts, self._limits)
+    def _accuracy(self, blocks: tuple[ReadingBlock, ...]) -> Iterator[tuple[str, str]]:
+        watts = np.concatenate(
+            [np.asarray(b.values) for b in blocks if b.channel.name == POWER]
+        )
+        for note in limit_notes(self._trial, watts, self._limits):
+            yield note.key, note.value
 
 
 def _is_too_much(loss: Loss) -> bool:

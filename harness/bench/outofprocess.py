@@ -6,16 +6,13 @@ which that happened its energy. The next one opens it again, in at most three tr
 has to be the same instrument, and if it is not there the trial goes on without power.
 """
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from harness.bench.taking import Taken, Taking
-from harness.clock import SystemClock
-from harness.domain.calibration import Calibration
+from harness.clock import Clock
 from harness.domain.reading import Channel
 from harness.errors import (
     EquipmentError,
@@ -23,17 +20,14 @@ from harness.errors import (
     LinkClosed,
     LinkError,
     MeterError,
-    NotCalibrated,
     ReaderDied,
 )
 from harness.links.replay import load_capture
 from harness.meters.base import InstrumentDescription
-from harness.meters.calibrated import require_fitting
-from harness.meters.decoding import CALIBRATION, decode
+from harness.meters.decoding import decode
 from harness.meters.remote import Ended, RemoteMeter, open_remote
 from harness.plugins import Address
 from harness.record.captures import spool_path
-from harness.schema.codec import to_plain
 from harness.units import NS_PER_S
 
 TRIES = 3
@@ -45,54 +39,35 @@ class OutOfProcess:
     """A meter that a reader holds. A `Source`. Made by `opened`."""
 
     def __init__(
-        self,
-        address: Address,
-        clock: SystemClock,
-        folder: Path,
-        calibration: Calibration | None,
+        self, address: Address, clock: Clock, folder: Path, *, edges: bool = False
     ) -> None:
         self._address = address
+        self._edges = edges
         self._clock = clock
         self._folder = folder
         self._stack = ExitStack()
         self._remote: RemoteMeter | None = self._open()
         self._openings = 1
-        self._facts: dict[str, str] = {}
         self.identity: InstrumentDescription = self._remote.identity
-        if calibration is not None:
-            self._calibrate(calibration)
         self.channels: tuple[Channel, ...] = self._remote.channels
 
     @classmethod
     @contextmanager
     def opened(
-        cls,
-        address: Address,
-        clock: SystemClock,
-        calibration: Calibration | None = None,
+        cls, address: Address, clock: Clock, *, edges: bool = False
     ) -> Iterator["OutOfProcess"]:
         """Start a reader with the meter open; leaving the context ends it.
 
-        A calibration corrects what is read, and stands in each capture. Raises what
-        the driver raises at opening, NotCalibrated where the calibration does not fit.
+        With `edges`, what its logic inputs saw is taken as well.
+
+        Raises what the driver raises at opening.
         """
         with tempfile.TemporaryDirectory(prefix="duanping-") as folder:
-            source = cls(address, clock, Path(folder), calibration)
+            source = cls(address, clock, Path(folder), edges=edges)
             try:
                 yield source
             finally:
                 source.close()
-
-    def _calibrate(self, calibration: Calibration) -> None:
-        try:
-            today = self._clock.utc_now().date()
-            require_fitting(calibration, self.identity, today)
-        except NotCalibrated:
-            self.close()
-            raise
-        self.identity = replace(self.identity, calibration=calibration.title)
-        # freedom may be infinite, which canonical JSON has no number for
-        self._facts = {CALIBRATION: json.dumps(to_plain(calibration))}
 
     def close(self) -> None:
         """Let go of the meter."""
@@ -126,7 +101,7 @@ class OutOfProcess:
             try:
                 if self._remote is None:
                     self._remote = self._reopened()
-                self._remote.begin(path, self._facts)
+                self._remote.begin(path)
             except (LinkError, ReaderDied) as error:
                 fault = error
                 self.close()
@@ -156,7 +131,7 @@ class OutOfProcess:
 
     def _decoded(self, path: Path, ended: Ended) -> Taken:
         try:
-            decoded = decode(load_capture(path), str(path))
+            decoded = decode(load_capture(path), str(path), edges=self._edges)
         except HarnessError as error:
             fault = ended.fault or _not_there(error)
             return Taken(fault=fault, openings=self._openings)

@@ -1,5 +1,6 @@
 """``duanping run``: plan → bench → record → estimates → grade → report."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,13 @@ def run(
             "ppk2@serial:/dev/ttyACM0?voltage=3V or ppk2@sim:idle-10mW."
         ),
     ] = None,
+    pin: Annotated[
+        str,
+        typer.Option(
+            help="File on the device that moves a pin which the meter watches, such as "
+            "/sys/class/gpio/gpio17/value: the best means of relating clocks."
+        ),
+    ] = "",
     power_trace: Annotated[
         str | None,
         typer.Option(
@@ -146,6 +154,7 @@ def run(
         preset=preset,
         target=target,
         meter=_meter(meter, power_trace),
+        pin=pin,
         supply=supply_of(boundary, is_single=single_supply),
         claim=parse_claim(claim) if claim else None,
         suite=suite,
@@ -217,7 +226,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
-        metered(_live(intake.plan), clock, intake.calibration) as metering,
+        _open_meter(intake, clock) as metering,
         RecordWriter.create(
             out,
             intake.plan,
@@ -236,13 +245,21 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
         intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
     with (
-        metered(_live(intake.plan), clock, intake.calibration) as metering,
+        _open_meter(intake, clock) as metering,
         RecordWriter.resume(
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,
     ):
         _execute(intake, writer, metering, console)
     return bundle
+
+
+def _open_meter(
+    intake: Intake, clock: SystemClock
+) -> AbstractContextManager[Metering | None]:
+    plan = intake.plan
+    has_pin = any(trial.pulses and trial.pulses.pin for trial in plan.trials)
+    return metered(_live(plan), clock, intake.calibration, edges=has_pin)
 
 
 def _execute(

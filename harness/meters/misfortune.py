@@ -49,12 +49,22 @@ def misfortunes(text: str, where: str) -> Misfortunes:
     for one in filter(None, text.split(",")):
         name, _, argument = one.partition(":")
         if name in _IN_SECONDS:
-            found[name] = parse_quantity(argument, "s")
+            found[name] = _seconds(name, argument, where)
         elif name in _AS_NUMBERS:
             found[name] = _number(argument, f"{where}: {name}")
         else:
             raise UnknownName("fault", name, (*_IN_SECONDS, *_AS_NUMBERS), where=where)
     return found
+
+
+def _seconds(name: str, text: str, where: str) -> float:
+    if not text:
+        raise SchemaError(
+            f"The fault '{name}' does not say when",
+            where=where,
+            remedy=f"Write for example fault={name}:5s",
+        )
+    return parse_quantity(text, "s")
 
 
 def _number(text: str, where: str) -> float:

@@ -140,16 +140,13 @@ class _Stand:
         self._faulted_ns = 0
         self._has_begun = self._is_told = False
 
-    def acquire(self, path: Path, facts: dict[str, str], orders: _Orders) -> None:
+    def acquire(self, path: Path, orders: _Orders) -> None:
         """Read into a capture until told to stop, then say what came of it."""
         cpu_s, begun_ns = _cpu_s(), self._clock.now_ns()
         self._has_begun, self._is_told, self._faulted_ns = False, False, 0
         fault: EquipmentError | None = None
         try:
-            with (
-                recording(path, {**facts, **self._facts}) as recorder,
-                self._tape.onto(recorder),
-            ):
+            with recording(path, self._facts) as recorder, self._tape.onto(recorder):
                 self._read(recorder, orders)
         except EquipmentError as error:
             fault = error
@@ -199,7 +196,7 @@ class _Stand:
 def _serve(stand: _Stand, orders: _Orders) -> None:
     try:
         while (order := orders.next(None)) is not None:
-            stand.acquire(Path(order["acquire"]), order["facts"], orders)
+            stand.acquire(Path(order["acquire"]), orders)
     except EOFError:
         return  # whoever gave the orders is gone, or needs the meter no more
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,15 +75,13 @@ class RemoteMeter:
         self.identity = identity
         self.channels = channels
 
-    def begin(self, path: Path, facts: Mapping[str, str] | None = None) -> None:
+    def begin(self, path: Path) -> None:
         """Have it read into a capture at `path`; returns once it does.
-
-        `facts` stand in the capture beside its own.
 
         Raises ReaderDied where the reader is gone.
         """
         # absolute: the reader may have started elsewhere
-        self._order({"acquire": str(path.absolute()), "facts": dict(facts or {})})
+        self._order({"acquire": str(path.absolute())})
         _answer(self._link, _ANSWER_S)
 
     def end(self) -> Ended:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +14,11 @@ from harness.bench.metering import Metering, metered
 from harness.bench.rereading import reread
 from harness.bench.taking import Taken
 from harness.clock import SystemClock
-from harness.domain.calibration import CalibratedRange, Calibration
 from harness.domain.origin import Origin
 from harness.domain.query import TrialEvent
 from harness.domain.sut import ConditionsReached
-from harness.errors import (
-    LinkError,
-    MeterError,
-    NotCalibrated,
-    UnknownName,
-    UsageError,
-)
+from harness.errors import LinkError, MeterError, UnknownName, UsageError
 from harness.links.replay import load_capture
-from harness.meters.decoding import decode
 from harness.meters.ppk2.sim import Ppk2Simulator
 from harness.meters.ruideng.sim import UmSimulator
 from harness.record.bundle import RecordWriter
@@ -209,58 +200,6 @@ def test_the_wrong_device_on_the_port_is_told_before_the_run() -> None:
         served_on_pty(UmSimulator(power)) as served,
         pytest.raises(MeterError, match="does not answer as"),
         metered(f"ppk2@serial:{served.name}?voltage=3V", CLOCK),
-    ):
-        pass
-
-
-DOUBLED = Calibration(
-    driver="ppk2",
-    model="PPK2",
-    serial_number="",
-    origin=Origin.SIMULATED,
-    taken_on="2026-01-02",
-    valid_until="9999-12-31",
-    reference="a resistor for the test",
-    ranges=(
-        CalibratedRange(
-            channel="power",
-            unit="W",
-            least=0.0,
-            most=1.0,
-            gain=2.0,
-            offset=0.0,
-            u_gain_ratio=0.01,
-            u_offset=0.0,
-            freedom=np.inf,
-            pairs=40,
-        ),
-    ),
-)
-
-
-def test_a_calibration_corrects_what_is_decoded_and_stands_in_the_capture(
-    tmp_path: Path,
-) -> None:
-    with metered("ppk2@sim:idle-10mW", CLOCK, DOUBLED) as metering:
-        assert metering is not None
-        metering.keep_captures_in(tmp_path)
-        taken = taken_in(metering, "a.r1", 0.3)
-        notes = {note.key: note.value for note in metering.notes("a.r1")}
-
-    (path,) = tmp_path.iterdir()
-    again = decode(load_capture(path), "again")
-    watts = [value for block in taken.blocks for value in block.values]
-    assert np.mean(watts) == pytest.approx(0.02, rel=0.03)
-    assert [v for block in again.blocks for v in block.values] == watts
-    assert notes["meter.calibration"] == DOUBLED.title
-
-
-def test_a_calibration_of_another_meter_is_refused_before_the_run() -> None:
-    other = replace(DOUBLED, driver="um25c")
-
-    with (
-        pytest.raises(NotCalibrated, match="of a um25c, not of a ppk2"),
-        metered("ppk2@sim:idle-10mW", CLOCK, other),
     ):
         pass
 

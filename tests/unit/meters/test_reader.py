@@ -67,15 +67,13 @@ def test_each_acquisition_has_its_two_answers_however_the_meter_breaks(
     meter: Any = Breaking(when)
     orders: Any = Orders({"stop": True})
 
-    _Stand(meter, ADDRESS, SystemClock(), _Tape()).acquire(
-        tmp_path / "a.cap", {"why": "test"}, orders
-    )
+    _Stand(meter, ADDRESS, SystemClock(), _Tape()).acquire(tmp_path / "a.cap", orders)
 
     begun, ended = map(json.loads, capfd.readouterr().out.splitlines())
     assert begun == {"begun": True}
     assert ended["ended"]["fault"]["code"] == "link-closed"
     assert ended["ended"]["fault_after_s"] >= 0
-    assert load_capture(tmp_path / "a.cap").facts["why"] == "test"
+    assert load_capture(tmp_path / "a.cap").facts["address"] == str(ADDRESS)
 
 
 def test_a_good_acquisition_ends_without_a_fault(
@@ -84,9 +82,7 @@ def test_a_good_acquisition_ends_without_a_fault(
     meter: Any = Breaking("never")
     orders: Any = Orders({"stop": True})
 
-    _Stand(meter, ADDRESS, SystemClock(), _Tape()).acquire(
-        tmp_path / "a.cap", {}, orders
-    )
+    _Stand(meter, ADDRESS, SystemClock(), _Tape()).acquire(tmp_path / "a.cap", orders)
 
     _, ended = map(json.loads, capfd.readouterr().out.splitlines())
     assert ended["ended"]["fault"] is None
