@@ -120,7 +120,7 @@ def run(
         device=device,
         preset=preset,
         target=target,
-        meter=_meter(meter, power_trace),
+        meter=power_source(meter, power_trace),
         suite=suite,
         model=model,
         role=role,
@@ -142,7 +142,7 @@ def run(
     return gate_code(derived.assessment.grade, gate)
 
 
-def _meter(meter: str | None, power_trace: str | None) -> str | None:
+def power_source(meter: str | None, power_trace: str | None) -> str | None:
     """Name what measures power; a recording is read first, to fail before the run."""
     if power_trace is None:
         return meter
