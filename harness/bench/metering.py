@@ -65,6 +65,12 @@ class Metering:
             recording.stop()
             thread.join()
 
+    def read_until(self, trial: str, until_ns: int) -> "Recording":
+        """Read power here and now until its clock says so: for virtual time."""
+        recording = Recording(trial, self._meter, self._clock, self._limits)
+        recording.read(until_ns)
+        return recording
+
     def notes(self, trial: str) -> Iterator[Noted]:
         """Say in the record what the meter says of itself."""
         one = self._identity
@@ -133,13 +139,18 @@ class Recording:
         self._blocks: list[ReadingBlock] = []
         self._notes: list[Noted] = []
 
-    def read(self) -> None:
-        """Read until stopped; a meter that fails ends the recording, not the trial."""
+    def read(self, until_ns: int | None = None) -> None:
+        """Read until stopped, or until a time of the clock.
+
+        A meter that fails ends the recording, not the trial.
+        """
         try:
             with self._meter.acquire(["power"]) as acquisition:
                 while not self._stopped.is_set():
                     until = Deadline.after(_TURN_S, self._clock)
                     self._blocks.extend(acquisition.blocks(until))
+                    if until_ns is not None and self._clock.now_ns() >= until_ns:
+                        break
                 loss = acquisition.loss()
         except EquipmentError as error:
             self._note("meter.failure", error.sentence())

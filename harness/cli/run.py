@@ -8,7 +8,14 @@ from rich.console import Console
 
 from harness import __version__
 from harness.bench.conduct import Bench, conduct
-from harness.bench.intake import Intake, Request, gather, gather_again
+from harness.bench.intake import (
+    Intake,
+    Request,
+    gather,
+    gather_again,
+    parse_claim,
+    supply_of,
+)
 from harness.bench.metering import Metering, metered
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
@@ -16,7 +23,7 @@ from harness.cli._interrupt import resumable
 from harness.cli._progress import RunProgress, announced
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
-from harness.domain.plan import Plan
+from harness.domain.plan import Boundary, Plan
 from harness.domain.requirement import Tier
 from harness.errors import HarnessError, UsageError
 from harness.meters.exports.reading import TraceFile
@@ -57,6 +64,24 @@ def run(
         typer.Option(
             help="What another recorder measures meanwhile: the file that its export "
             "is saved to before this run ends, with options as in duanping power."
+        ),
+    ] = None,
+    boundary: Annotated[
+        Boundary | None,
+        typer.Option(help="What the meter's power is the power of."),
+    ] = None,
+    single_supply: Annotated[
+        bool | None,
+        typer.Option(
+            "--single-supply/--several-supplies",
+            help="Whether nothing but the metered supply feeds the device.",
+        ),
+    ] = None,
+    claim: Annotated[
+        str | None,
+        typer.Option(
+            "--energy-claim",
+            help="Uncertainty of energy to reach, at the power expected: 5%@20mW.",
         ),
     ] = None,
     suite: Annotated[
@@ -121,6 +146,8 @@ def run(
         preset=preset,
         target=target,
         meter=power_source(meter, power_trace),
+        supply=supply_of(boundary, is_single=single_supply),
+        claim=parse_claim(claim) if claim else None,
         suite=suite,
         model=model,
         role=role,
@@ -156,8 +183,12 @@ def power_source(meter: str | None, power_trace: str | None) -> str | None:
 
 
 def _live(plan: Plan) -> str:
-    """Give the address of the meter to open; a recorder is not ours to open."""
-    return "" if plan.meter.startswith(RECORDED) else plan.meter
+    """Give the address of the meter to open now.
+
+    A recorder is not ours to open, and one that reads a model is opened with it.
+    """
+    is_later = plan.is_emulated or plan.meter.startswith(RECORDED)
+    return "" if is_later else plan.meter
 
 
 def _add_power(

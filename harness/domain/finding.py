@@ -60,6 +60,8 @@ CODES: frozenset[str] = frozenset(
         "model-digest-changed",
         "baseline-drifted",
         "alignment-refused",
+        "energy-not-linear",
+        "boundary-not-stated",
         "background-load",
         "spread-above-limit",
         "overhead-above-limit",

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.domain.plan import Boundary, Supply
 from harness.domain.record import LabInfo
 from harness.errors import SchemaError, UsageError
 from harness.plugins import Address
@@ -96,9 +97,12 @@ class WrittenDevice(Written):
 
 
 class WrittenMeter(WrittenDevice):
-    """A meter: where it is, and the file of its calibration, if it has one."""
+    """A meter: where it is, its calibration, and what its power is the power of."""
 
     calibration: str = ""
+    """File of its calibration, from the folder of the lab file; empty: none."""
+    boundary: Boundary = Boundary.NOT_STATED
+    single_supply: bool | None = None
 
 
 class WrittenLab(Written):
@@ -126,6 +130,7 @@ class WrittenLab(Written):
 class Lab:
     """What this desk has. `targets` and `meters` are addresses by name.
 
+    `supplies` says of each meter what its power is the power of.
     `calibrations` are files, by the name of the meter that they are of.
     """
 
@@ -133,6 +138,7 @@ class Lab:
     ambient_degc: float | None = None
     targets: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
+    supplies: dict[str, Supply] = field(default_factory=dict)
     calibrations: dict[str, Path] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
@@ -160,6 +166,10 @@ def load_lab(path: Path) -> Lab:
             name: path.parent / meter.calibration
             for name, meter in written.meters.items()
             if meter.calibration
+        },
+        supplies={
+            name: Supply(boundary=meter.boundary, is_single=meter.single_supply)
+            for name, meter in written.meters.items()
         },
     )
 

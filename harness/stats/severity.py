@@ -25,6 +25,8 @@ _CONDITIONAL = (
     "readings-lost",
     "baseline-drifted",
     "alignment-refused",
+    "energy-not-linear",
+    "boundary-not-stated",
     "condition-not-reached",
     "throttled-at-start",
     "fallback",
