@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.bench.limits import Limits, limit_notes
-from harness.bench.metering import thinned
 from harness.domain.plan import Arm
 from harness.domain.query import Outcome
 from harness.domain.reading import ReadingBlock
@@ -22,6 +21,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.errors import MeterError, NotCalibrated, UsageError
 from harness.meters.accuracy import Accuracy, accuracy_of
 from harness.meters.datasheet import datasheet_of
+from harness.meters.decoding import thinned
 from harness.meters.exports.trace import ImportedTrace
 from harness.planning import EMULATED
 from harness.record.additions import POWER_TRACE, NewAddition, NewTrial

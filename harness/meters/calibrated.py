@@ -5,24 +5,21 @@ that and by what they are. A calibration of another specimen, one that has expir
 one that a simulator took part in does not fit, and is refused with the reason.
 """
 
-from array import array
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 
-import numpy as np
 import serial.tools.list_ports
-from numpy.typing import NDArray
 
 from harness.clock import Deadline
 from harness.domain.calibration import Calibration
 from harness.domain.reading import Channel, Loss, ReadingBlock
 from harness.errors import NotCalibrated
 from harness.meters.base import Acquisition, InstrumentDescription, Meter
+from harness.meters.correction import corrected
 
 _AGAIN = "Calibrate this meter: duanping calibrate METER --against METER2"
-Reals = NDArray[np.float64]
 
 
 def specimen(who: InstrumentDescription) -> str:
@@ -117,32 +114,8 @@ class CalibratedAcquisition:
     def blocks(self, until: Deadline) -> Iterator[ReadingBlock]:
         """Yield corrected readings. Raises what the meter raises."""
         for block in self._inner.blocks(until):
-            yield corrected(block, self._calibration, self._volts)
+            yield corrected(block, self._calibration.ranges, self._volts)
 
     def loss(self) -> Loss:
         """Readings known to be missing so far."""
         return self._inner.loss()
-
-
-def corrected(
-    block: ReadingBlock, calibration: Calibration, volts: float | None
-) -> ReadingBlock:
-    """Apply the lines of a calibration to the readings that they are of.
-
-    A meter of current alone gives power as current times a voltage: there the line of
-    the current corrects the power.
-    """
-    channel, scale = block.channel.name, 1.0
-    lines = [one for one in calibration.ranges if one.channel == channel]
-    if not lines and channel == "power" and volts:
-        channel, scale = "current", volts
-        lines = [one for one in calibration.ranges if one.channel == channel]
-    if not lines:
-        return block
-    values: Reals = np.asarray(block.values, dtype=np.float64) / scale
-    fixed = values.copy()
-    # of ranges that touch, the first that was written holds at the border
-    for one in reversed(lines):
-        inside = (np.abs(values) >= one.least) & (np.abs(values) <= one.most)
-        fixed[inside] = one.offset + one.gain * values[inside]
-    return replace(block, values=array("d", (fixed * scale).tobytes()))

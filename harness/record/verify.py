@@ -63,14 +63,18 @@ def verify(bundle: Path) -> Verification:
     account = _account(bundle)
     ended = _ended(account) if account else ()
     return Verification(
-        problems=tuple(
-            Problem(code=e.code, what=e.what, where=e.where, remedy=e.remedy)
-            for e in found
-        ),
+        problems=tuple(problem_of(error) for error in found),
         is_complete=account is not None and not tuple(_gaps(account, bundle)),
         trials_done=len(ended),
         trials_planned=len(account.plan.trials) if account else 0,
         last_trial=ended[-1] if ended else None,
+    )
+
+
+def problem_of(error: EvidenceError) -> Problem:
+    """Give an error as one line of a list."""
+    return Problem(
+        code=error.code, what=error.what, where=error.where, remedy=error.remedy
     )
 
 

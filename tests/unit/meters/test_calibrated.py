@@ -14,7 +14,8 @@ from harness.domain.reading import Channel, ReadingBlock
 from harness.errors import NotCalibrated
 from harness.meters.accuracy import accuracy_of
 from harness.meters.base import InstrumentDescription
-from harness.meters.calibrated import CalibratedMeter, corrected, require_fitting
+from harness.meters.calibrated import CalibratedMeter, require_fitting
+from harness.meters.correction import corrected
 from harness.meters.opening import open_meter
 from harness.plugins import Address
 from harness.stats.budget import Accuracy, floor_ratio
@@ -62,13 +63,13 @@ def a_block(channel: str, values: list[float]) -> ReadingBlock:
 
 
 def test_readings_in_the_range_are_corrected_and_others_are_not() -> None:
-    fixed = corrected(a_block("current", [0.001, 0.01, 0.5]), SIMULATED, 3.0)
+    fixed = corrected(a_block("current", [0.001, 0.01, 0.5]), SIMULATED.ranges, 3.0)
 
     assert list(fixed.values) == pytest.approx([0.001, 0.012, 0.5])
 
 
 def test_power_of_a_meter_of_current_is_corrected_by_its_voltage() -> None:
-    fixed = corrected(a_block("power", [0.03]), SIMULATED, 3.0)
+    fixed = corrected(a_block("power", [0.03]), SIMULATED.ranges, 3.0)
 
     assert list(fixed.values) == pytest.approx([0.036])
 
@@ -76,7 +77,7 @@ def test_power_of_a_meter_of_current_is_corrected_by_its_voltage() -> None:
 def test_a_channel_that_was_not_calibrated_stays_as_it_is() -> None:
     block = a_block("logic", [1.0])
 
-    assert corrected(block, SIMULATED, 3.0) is block
+    assert corrected(block, SIMULATED.ranges, 3.0) is block
 
 
 def test_a_calibrated_meter_reads_corrected_power_and_says_so() -> None:

@@ -1,20 +1,31 @@
 """Readings of a meter laid over the queries of their trial, or left where they are."""
 
+import json
 from dataclasses import replace
+from math import inf
 
+import numpy as np
 import pytest
 
 from harness.assessment import assess
+from harness.domain.calibration import CalibratedRange
 from harness.domain.estimate import Estimate
 from harness.domain.finding import Severity
 from harness.domain.origin import EvidenceClass
 from harness.domain.plan import Pulses
 from harness.domain.record import RunRecord
 from harness.loadgen.pulses import PulsePlan, plan_pulses
+from harness.schema.codec import to_plain
 from harness.schema.tiers import load_tier_set, tier_set_path
 from harness.stats.estimating import estimate
 from harness.stats.findings import find
-from harness.stats.laying import MEANS, REFUSED, laid_over, lay_over
+from harness.stats.laying import (
+    CALIBRATION_LINES,
+    MEANS,
+    REFUSED,
+    laid_over,
+    lay_over,
+)
 from harness.stats.metered import u_clock_s
 from harness.testing.builders import a_record
 from harness.testing.metered import (
@@ -113,3 +124,27 @@ def test_what_a_trial_asks_for_can_be_written_and_read() -> None:
     assert PulsePlan.of(plan.planned()) == plan
     with pytest.raises(ValueError, match="no sequence of 16"):
         PulsePlan.of(Pulses(chips=16, chip_ns=1, seed=0))
+
+
+def test_readings_are_corrected_by_the_lines_of_their_calibration_once() -> None:
+    line = CalibratedRange(
+        channel="power",
+        unit="W",
+        least=0.0,
+        most=10.0,
+        gain=1.1,
+        offset=0.01,
+        u_gain_ratio=0.003,
+        u_offset=0.001,
+        freedom=inf,
+        pairs=40,
+    )
+    lines = json.dumps(to_plain((line,), tuple[CalibratedRange, ...]))
+    raw = a_metered_trial(noise_w=0.0)
+    noted = replace(raw, notes={**raw.notes, CALIBRATION_LINES: lines})
+
+    found = laid_over(noted)
+
+    before = np.asarray(raw.readings[0].values)
+    assert np.asarray(found.readings[0].values) == pytest.approx(0.01 + 1.1 * before)
+    assert laid_over(found) == found
