@@ -6,11 +6,12 @@ seeds and minima. It knows no device, no file and no clock.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import numpy as np
 
+from harness.domain.labelled import LabelledData
 from harness.domain.plan import (
     Arm,
     Minimum,
@@ -85,6 +86,8 @@ in use: the 95 % bound of p99.9 needs 2995 queries (docs/adr/0003)."""
 _VIRTUAL_COLD_STARTS = 30
 _PROCESS_START_S = 0.8
 """Expected cost of starting a process beside the model; for the time shown only."""
+_SCORING_S = 4.0
+"""Expected cost of answering labelled items, here and by the parent; likewise."""
 _VIRTUAL_TRIAL_S = 0.4
 """Expected cost of a trial in virtual time; for the time shown only."""
 
@@ -110,6 +113,10 @@ class Ingredients:
     provider: str = "CPUExecutionProvider"
     meter: str = ""
     """Address of the meter that reads the device's power; empty: none."""
+    labelled: Mapping[str, LabelledData] = field(default_factory=dict)
+    """Workload id → the labelled items that its answers are scored on."""
+    parents: tuple[ModelArtifact, ...] = ()
+    """Float32 parents that the labelled data name."""
 
 
 def preset_named(name: str) -> Preset:
@@ -128,7 +135,11 @@ def make_plan(parts: Ingredients) -> Plan:
     trials = (*_host_trials(parts), *_device_trials(parts))
     models = {
         model.name: model
-        for model in (*parts.device_models.values(), *parts.host_models.values())
+        for model in (
+            *parts.device_models.values(),
+            *parts.host_models.values(),
+            *parts.parents,
+        )
     }
     return Plan(
         profile=parts.profile,
@@ -142,17 +153,19 @@ def make_plan(parts: Ingredients) -> Plan:
         models=tuple(models[name] for name in sorted(models)),
         trials=trials,
         meter=parts.meter,
+        labelled=dict(parts.labelled),
     )
 
 
 def expected_seconds(trial: Trial) -> float:
     """Say about how long a trial takes in real time; for progress, not for judging."""
+    scoring_s = _SCORING_S if trial.is_scored else 0.0
     if trial.target.startswith(EMULATED):
-        return _VIRTUAL_TRIAL_S
+        return _VIRTUAL_TRIAL_S + scoring_s
     if isinstance(trial.scenario, ColdStart):
         return trial.minimum.queries * _PROCESS_START_S
     windows_ns = 2 * trial.baseline_ns + trial.warm_up.duration_ns + _window_ns(trial)
-    return _PROCESS_START_S + windows_ns / NS_PER_S
+    return _PROCESS_START_S + windows_ns / NS_PER_S + scoring_s
 
 
 def _window_ns(trial: Trial) -> int:
@@ -223,7 +236,17 @@ def _trial(
             provider="CPUExecutionProvider" if is_host else parts.provider,
             intra_op_threads=parts.profile.conditions.intra_op_threads,
         ),
+        is_scored=arm is Arm.DEVICE
+        and run == 1
+        and workload.id in parts.labelled
+        and scenario == _scored_scenario(workload),
     )
+
+
+def _scored_scenario(workload: Workload) -> Scenario:
+    """Choose where labelled items are answered: the first scenario with a window."""
+    windowed = (s for s in workload.scenarios if not isinstance(s, ColdStart))
+    return next(windowed, workload.scenarios[0])
 
 
 def _minimum_of(scenario: Scenario, parts: Ingredients) -> Minimum:

@@ -6,7 +6,7 @@ they are not. After the window each kept output is held against a plain call.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -57,6 +57,11 @@ class OutputCheck:
         else:
             return
         self.owed -= 1
+
+    def outputs(self) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+        """Give the outputs that were kept, by number of the prepared query."""
+        for number, kept in self.kept.items():
+            yield number, kept.outputs
 
     def conclude(
         self, trial: str, session: Session, feeds: Sequence[Feeds], first: Feeds

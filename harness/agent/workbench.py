@@ -16,7 +16,14 @@ from harness.errors import DeployMismatch
 from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query
 from harness.loadgen.wire import Order
-from harness.runtimes.base import BoundQuery, Feeds, ModelFile, Runtime, Session
+from harness.runtimes.base import (
+    BoundQuery,
+    Feeds,
+    ModelFile,
+    Runtime,
+    Session,
+    Tensor,
+)
 from harness.runtimes.feeds import SampleLibrary
 
 _ROUNDS = 64
@@ -28,6 +35,8 @@ class QueryInputs:
     """What one prepared query takes: a batch, or samples that are executed in turn."""
 
     calls: tuple[Feeds, ...]
+    last_samples: tuple[int, ...] = ()
+    """Numbers of the samples in the last call."""
 
     @property
     def last(self) -> Feeds:
@@ -42,11 +51,16 @@ def prepare_inputs(
     numbers = range(0, sets * samples_per_query, samples_per_query)
     if library.is_batched:
         return tuple(
-            QueryInputs(calls=(library.batch(n, samples_per_query),)) for n in numbers
+            QueryInputs(
+                calls=(library.batch(n, samples_per_query),),
+                last_samples=tuple(range(n, n + samples_per_query)),
+            )
+            for n in numbers
         )
     return tuple(
         QueryInputs(
-            calls=tuple(library.sample(n + i) for i in range(samples_per_query))
+            calls=tuple(library.sample(n + i) for i in range(samples_per_query)),
+            last_samples=(n + samples_per_query - 1,),
         )
         for n in numbers
     )
@@ -127,12 +141,30 @@ class Workbench:
 
         `first` is the first sample of the library, whose outputs are digested.
         """
-        if self._check is None or self._watch is None:
+        if self._check is None:
             return None
-        next(self._watch)  # goes on from the last query, which may be due for a look
+        self.settle()
         again = [inputs.last for inputs in self._inputs]
         trial = self._order.trial.id
         return self._check.conclude(trial, self._loaded(), again, first)
+
+    def settle(self) -> None:
+        """Look at the last query, where that is due; no query comes after this."""
+        if self._watch is not None:
+            next(self._watch)
+            self._watch = None
+
+    @property
+    def kept(self) -> Iterator[tuple[tuple[int, ...], tuple[Tensor, ...]]]:
+        """Outputs that were kept of timed queries, with the samples they are for."""
+        if self._check is not None:
+            for number, outputs in self._check.outputs():
+                yield self._inputs[number].last_samples, outputs
+
+    @property
+    def session(self) -> Session:
+        """The model, loaded. Raises ValueError before and after."""
+        return self._loaded()
 
     def dispose(self) -> None:
         """Let go of every binding, so that the session can be freed."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness import plugins
+from harness.bench.answering import Answering, labelled_as_planned
 from harness.bench.metering import Metering
 from harness.clock import Clock
 from harness.domain.origin import Origin
@@ -19,6 +20,7 @@ from harness.planning import EMULATED, expected_seconds
 from harness.plugins import Address
 from harness.record.bundle import RecordWriter
 from harness.targets.base import Deployment, Target
+from harness.targets.local import HANG_AFTER_S, LocalTarget
 from harness.units import NS_PER_S
 
 
@@ -104,7 +106,22 @@ def _execute(
 def _events(
     trial: Trial, target: Target, deployment: Deployment, bench: Bench
 ) -> Iterator[TrialEvent]:
-    """Give the trial's events, the meter's readings among them, its end last."""
+    """Give the trial's events; before its end, what it is held against."""
+    here = LocalTarget(bench.plan.profile, bench.clock, HANG_AFTER_S)
+    answering = Answering(
+        plan=bench.plan, paths=bench.paths, samples=bench.samples, answer=here.answer
+    )
+    on = labelled_as_planned(deployment, bench.plan, trial)
+    for event in _told(trial, target, on, bench):
+        if isinstance(event, TrialEnded) and event.outcome is Outcome.DONE:
+            yield from answering.events(trial)
+        yield event
+
+
+def _told(
+    trial: Trial, target: Target, deployment: Deployment, bench: Bench
+) -> Iterator[TrialEvent]:
+    """Give what the target tells, the meter's readings among it, its end last."""
     if bench.metering is None or trial.arm is not Arm.DEVICE or _is_virtual(trial):
         yield from target.execute(trial, deployment)
         return

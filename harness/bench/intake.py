@@ -6,16 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness import shipped
 from harness.catalogue.bindings import InputBindings
-from harness.catalogue.build import ensure_built
+from harness.catalogue.build import ensure_built, shipped_file
+from harness.catalogue.datasets import OwnData
 from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
+from harness.domain.labelled import LabelledData
 from harness.domain.plan import Plan
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import Unsupported, UsageError
+from harness.links.filedigest import digest_of, model_files
 from harness.planning import EMULATED, LOCAL, Ingredients, make_plan, preset_named
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
@@ -40,6 +44,8 @@ class Request:
     lab: Path | None = None
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    own_data: OwnData | None = None
+    """Labelled items for a model of one's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,18 @@ class _Models:
 
     artifacts: dict[str, ModelArtifact]
     paths: dict[str, Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Labelled:
+    """Labelled items by workload id, the parents that they name, and the files."""
+
+    data: dict[str, LabelledData]
+    parents: tuple[ModelArtifact, ...]
+    paths: dict[str, Path]
+    """Parent's name → its file."""
+    samples: dict[str, Path]
+    """Workload id → file of the items."""
 
 
 def host_scheme() -> Scheme:
@@ -86,6 +104,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         if is_emulated
         else _Models(artifacts={}, paths={})
     )
+    labelled = _labelled(request, suite)
     tiers = tier_set_path(profile.tier_set)
     plan = make_plan(
         Ingredients(
@@ -102,14 +121,72 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             seed=request.seed,
             provider=request.provider,
             meter=_meter(request, lab, profile, target),
+            labelled=labelled.data,
+            parents=labelled.parents,
         )
     )
-    samples = request.bindings.samples
     return Intake(
         plan=plan,
-        paths={**device.paths, **host.paths},
-        samples={model.name: samples for model in plan.models} if samples else {},
+        paths={**device.paths, **host.paths, **labelled.paths},
+        samples=_samples(request, plan, labelled),
         lab=lab,
+    )
+
+
+def _samples(request: Request, plan: Plan, labelled: _Labelled) -> dict[str, Path]:
+    """Give model name → file of its samples: labelled items, or the user's own."""
+    given = request.bindings.samples
+    found = {model.name: given for model in plan.models} if given else {}
+    for trial in plan.trials:
+        if trial.workload in labelled.samples:
+            found[trial.model] = labelled.samples[trial.workload]
+    for workload, data in plan.labelled.items():
+        if data.parent:
+            found[data.parent] = labelled.samples[workload]
+    return found
+
+
+def _labelled(request: Request, suite: Suite) -> _Labelled:
+    """Find the labelled items of a suite's trained models, or of the user's own."""
+    if request.model is not None:
+        return _own_labelled(request, suite)
+    index, folder = load_index(), shipped.folder("models")
+    data: dict[str, LabelledData] = {}
+    parents: dict[str, ModelArtifact] = {}
+    paths: dict[str, Path] = {}
+    samples: dict[str, Path] = {}
+    for workload in suite.workloads:
+        entry = index.entry(workload.model)
+        labelled = entry.labelled()
+        if labelled is None:
+            continue
+        data[workload.id] = labelled
+        samples[workload.id] = shipped_file(folder, labelled.name, labelled.sha256)
+        if entry.parent is not None:
+            path = shipped_file(folder, entry.parent.file, entry.parent.sha256)
+            parents[labelled.parent] = entry.parent_artifact(path)
+            paths[labelled.parent] = path
+    return _Labelled(
+        data=data, parents=tuple(parents.values()), paths=paths, samples=samples
+    )
+
+
+def _own_labelled(request: Request, suite: Suite) -> _Labelled:
+    own = request.own_data
+    if own is None:
+        return _Labelled(data={}, parents=(), paths={}, samples={})
+    parents: tuple[ModelArtifact, ...] = ()
+    paths: dict[str, Path] = {}
+    if own.parent is not None:
+        described = describe(own.parent, request.bindings)
+        parents = (replace(described, name=f"{described.name}-parent"),)
+        paths = {parents[0].name: own.parent}
+    data = own.labelled(parents[0].name if parents else "")
+    return _Labelled(
+        data={workload.id: data for workload in suite.workloads},
+        parents=parents,
+        paths=paths,
+        samples={workload.id: own.file for workload in suite.workloads},
     )
 
 
@@ -185,19 +262,35 @@ def gather_again(
     Raises UsageError where a model is not the file that the plan names.
     """
     plan = record.plan
+    labelled = _labelled(request, plan.suite)
     if plan.suite.name == OWN_SUITE:
-        paths = {model.name: _given(request, record) for model in plan.models}
+        names = [m.name for m in plan.models if m.name not in labelled.paths]
+        paths = {name: _given(request, record) for name in names}
     else:
         paths = _built_again(plan, on_progress)
+    paths |= labelled.paths
     for model in plan.models:
         _require_same(model, paths[model.name])
-    samples = request.bindings.samples
+    _require_same_data(plan, labelled, record)
     return Intake(
         plan=plan,
         paths=paths,
-        samples={model.name: samples for model in plan.models} if samples else {},
+        samples=_samples(request, plan, labelled),
         lab=load_lab(request.lab) if request.lab else Lab(),
     )
+
+
+def _require_same_data(plan: Plan, labelled: _Labelled, record: RunRecord) -> None:
+    for workload, data in plan.labelled.items():
+        given = labelled.data.get(workload)
+        if given is None or given.sha256 != data.sha256:
+            raise UsageError(
+                f"The labelled items of '{workload}' are not those that this run was "
+                "begun with",
+                where=record.name,
+                remedy="Give the same: --dataset FILE, and --parent FILE if there was "
+                "one.",
+            )
 
 
 def _given(request: Request, record: RunRecord) -> Path:
@@ -222,17 +315,12 @@ def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Pa
 
 
 def _require_same(model: ModelArtifact, path: Path) -> None:
-    described = describe(path, InputBindings(shapes=_shapes(model)))
-    if described.sha256 != model.sha256:
+    if digest_of(model_files(path, model.external)) != model.sha256:
         raise UsageError(
             f"This is not the model '{model.name}' that the run was begun with",
             where=str(path),
             remedy="Give the same file, or start a new run.",
         )
-
-
-def _shapes(model: ModelArtifact) -> dict[str, tuple[int, ...]]:
-    return {spec.name: spec.shape for spec in model.inputs}
 
 
 def _digest(data: bytes) -> str:

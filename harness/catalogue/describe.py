@@ -66,6 +66,11 @@ def describe(
     )
 
 
+def input_names(path: Path) -> tuple[str, ...]:
+    """List the inputs of a vetted model that a caller must feed."""
+    return tuple(one.name for one in _declared(read_vetted(path).graph, str(path)))
+
+
 def model_name(path: Path) -> str:
     """Make a name of a file's name: lower-case letters, digits, ``_ . -``."""
     return re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-._") or "model"

@@ -130,10 +130,15 @@ _COLUMNS = (
     ("p50", "latency_p50", "SingleStream", "ms"),
     ("p90", "latency_p90", "SingleStream", "ms"),
     ("p99", "latency_p99", "SingleStream", "ms"),
+    ("metric", "task_metric", "", "1"),
+    ("kept", "accuracy_retention", "", "ratio"),
     ("energy", "energy_per_inference_net", "SingleStream", "mJ"),
     ("memory", "weights_and_arena", "", "KiB"),
     ("memory", "model_memory", "", "MiB"),
 )
+
+_BARE = frozenset({"1", "ratio"})
+"""Units that are not written."""
 
 
 def _figures(record: RunRecord, assessment: Assessment) -> Table:
@@ -150,7 +155,8 @@ def _figures(record: RunRecord, assessment: Assessment) -> Table:
     table.add_column("workload")
     table.add_column("on")
     for heading, _, _, unit in columns:
-        table.add_column(f"{heading} ({unit})", justify="right", no_wrap=True)
+        said = heading if unit in _BARE else f"{heading} ({unit})"
+        table.add_column(said, justify="right", no_wrap=True)
     origins = dict.fromkeys(one.origin for one in assessment.estimates)
     for workload in record.plan.suite.workloads:
         for origin in sorted(origins):

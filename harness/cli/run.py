@@ -1,5 +1,7 @@
 """``duanping run``: plan → bench → record → estimates → grade → report."""
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +13,14 @@ from harness.bench.conduct import Bench, conduct
 from harness.bench.intake import Intake, Request, gather, gather_again
 from harness.bench.metering import Metering, metered
 from harness.catalogue.bindings import parse_bindings
+from harness.catalogue.datasets import Wanted, open_dataset
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
 from harness.cli._progress import RunProgress, announced
 from harness.clock import SystemClock
+from harness.domain.labelled import Metric
 from harness.domain.requirement import Tier
+from harness.errors import UsageError
 from harness.planning import expected_seconds
 from harness.record.bundle import RecordWriter
 from harness.record.reader import read_record
@@ -72,6 +77,24 @@ def run(
         Path | None,
         typer.Option("--input", help="Input samples: an .npz, one array an input."),
     ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled items for your model: a folder, .npz or .csv; or MLPerf "
+            "Tiny's folder of .bin files."
+        ),
+    ] = None,
+    metric: Annotated[
+        Metric, typer.Option(help="How answers to labelled items are scored.")
+    ] = Metric.TOP1,
+    parent: Annotated[
+        Path | None,
+        typer.Option(help="Float32 parent of your model: gives accuracy retention."),
+    ] = None,
+    skip_broken: Annotated[
+        bool,
+        typer.Option("--skip-broken", help="Leave broken items out, and name them."),
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder in which the bundle is made.")
     ] = Path("reports"),
@@ -118,14 +141,50 @@ def run(
         seed=seed,
         provider=provider,
     )
-    bundle = (
-        _start(request, out, console)
-        if resume is None
-        else _go_on(resume, request, console)
-    )
+    wanted = _wanted(dataset, metric, parent, goes_on=skip_broken)
+    with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
+        request = _with_items(request, wanted, Path(scratch), console)
+        bundle = (
+            _start(request, out, console)
+            if resume is None
+            else _go_on(resume, request, console)
+        )
     derived = derive(bundle, language=None if no_report else lang, tiers=None)
     print_result(derived, as_json=as_json)
     return gate_code(derived.assessment.grade, gate)
+
+
+def _wanted(
+    dataset: Path | None, metric: Metric, parent: Path | None, *, goes_on: bool
+) -> Wanted | None:
+    if dataset is not None:
+        return Wanted(path=dataset, metric=metric, parent=parent, goes_on=goes_on)
+    if parent is not None:
+        raise UsageError(
+            "A parent is compared on labelled items, and none are given",
+            where="--parent",
+            remedy="Give them: --dataset FILE.",
+        )
+    return None
+
+
+def _with_items(
+    request: Request, wanted: Wanted | None, scratch: Path, console: Console
+) -> Request:
+    """Read the user's labelled items, and fill the model's inputs from them."""
+    if wanted is None:
+        return request
+    if request.model is None:
+        raise UsageError(
+            "Labelled items go with a model of your own",
+            where="--dataset",
+            remedy="Give the model too: --model FILE. Reference models have their own.",
+        )
+    own = open_dataset(wanted, request.model, request.bindings, scratch)
+    for what in own.broken:
+        console.print(f"Left out: {what}", highlight=False, soft_wrap=True)
+    filled = replace(request.bindings, samples=own.file)
+    return replace(request, own_data=own, bindings=filled)
 
 
 def _start(request: Request, out: Path, console: Console) -> Path:

@@ -57,6 +57,9 @@ CODES: frozenset[str] = frozenset(
         "outputs-differ",
         "outputs-not-finite",
         "repeated-input-faster",
+        "answers-not-the-models",
+        "answers-differ-when-timed",
+        "items-not-scored",
         "model-digest-changed",
         "baseline-drifted",
         "background-load",
@@ -85,6 +88,7 @@ CODES: frozenset[str] = frozenset(
         "operator-unknown",
         "does-not-fit-memory",
         # what the preset allows
+        "accuracy-of-some-only",
         "preset-not-evidential",
         "fewer-specimens-than-asked",
         "specimens-not-recorded",

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.domain.finding import CODES, Finding
 from harness.domain.query import (
+    ItemsScored,
     MemoryMeasured,
     ModelLoaded,
     Noted,
@@ -17,6 +18,7 @@ from harness.domain.query import (
     OutputsChecked,
     OverheadMeasured,
     PhaseEntered,
+    RepeatsProbed,
     TrialEnded,
     TrialStarted,
 )
@@ -33,6 +35,8 @@ PlainEvent = (
     | OverheadMeasured
     | MemoryMeasured
     | OutputsChecked
+    | ItemsScored
+    | RepeatsProbed
     | Noted
 )
 """The events that go to the journal as they are: all without arrays."""
@@ -44,6 +48,8 @@ _EVENTS: dict[str, type[PlainEvent]] = {
     "OverheadMeasured": OverheadMeasured,
     "MemoryMeasured": MemoryMeasured,
     "OutputsChecked": OutputsChecked,
+    "ItemsScored": ItemsScored,
+    "RepeatsProbed": RepeatsProbed,
     "Noted": Noted,
 }
 

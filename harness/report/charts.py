@@ -65,6 +65,7 @@ _SHADES: Mapping[str, str] = {
     Phase.WARM_UP.value: "#f5e6c8",
     Phase.MEASURED.value: "#ffffff",
     Phase.BASELINE_AFTER.value: "#eef1f4",
+    Phase.AFTERWARDS.value: "#eef1f4",
 }
 _FONTS = "-apple-system,'Segoe UI','Helvetica Neue',Arial,'Noto Sans',sans-serif"
 _STYLE: dict[Any, Any] = {

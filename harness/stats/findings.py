@@ -11,6 +11,7 @@ from harness.domain.finding import Finding
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm
 from harness.domain.record import RunRecord
+from harness.stats.answers import check_answers
 from harness.stats.group import groups_of, origin_of
 from harness.stats.patterns import check_group
 from harness.stats.severity import SEVERITIES, finding
@@ -36,6 +37,7 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
         *(one for trial in record.trials for one in check_trial(record, trial)),
         *_not_executed(record),
         *(one for group in groups_of(record) for one in check_group(group)),
+        *check_answers(record, estimates),
     ]
     unique: dict[tuple[str, ...], Finding] = {}
     for one in found:

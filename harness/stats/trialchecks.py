@@ -15,6 +15,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, Server, Sustained
 from harness.stats.energy import GUARD_READINGS, idle_power
 from harness.stats.group import origin_of
+from harness.stats.memoryprobe import find_memory
 from harness.stats.percentile import percentile_of_sorted
 from harness.stats.power import baselines, power_trace
 from harness.stats.series import stream_of, window_of
@@ -55,6 +56,8 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fallback(trial)
     yield from _conditions(record, trial)
     yield from _meter(trial)
+    yield from _repeats(trial)
+    yield from _unscored(trial)
     if trial.outcome is Outcome.DONE:
         for check in _OF_A_FINISHED_TRIAL:
             yield from check(trial)
@@ -176,6 +179,36 @@ def _meter(trial: TrialRecord) -> Iterator[Finding]:
         yield finding("readings-lost", trial.trial.id, trial.trial.arm, reason=reason)
 
 
+def _repeats(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where inputs that had been seen before were answered faster."""
+    if trial.repeats is None:
+        return
+    memory = find_memory(trial.repeats)
+    if memory is not None:
+        yield finding(
+            "repeated-input-faster",
+            trial.trial.id,
+            trial.trial.arm,
+            seen_s=memory.seen_s,
+            unseen_s=memory.unseen_s,
+            rounds=trial.repeats.rounds,
+        )
+
+
+def _unscored(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where items, or all of them, could not be scored."""
+    for key, reason in trial.notes.items():
+        if key.startswith(_NOT_SCORED):
+            yield finding(
+                "items-not-scored",
+                trial.trial.id,
+                trial.trial.arm,
+                condition=key.removeprefix(_NOT_SCORED),
+                reason=reason,
+            )
+
+
+_NOT_SCORED = "not_scored."
 _BUSY_CORES = 0.5
 """Half a core of other work is enough to stretch tails on a shared cache."""
 

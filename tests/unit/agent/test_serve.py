@@ -105,6 +105,7 @@ def test_a_trial_says_everything_that_the_record_wants(tmp_path: Path) -> None:
         Phase.WARM_UP,
         Phase.MEASURED,
         Phase.BASELINE_AFTER,
+        Phase.AFTERWARDS,
     ]
     assert loaded.sha256 == hashlib.sha256(one_node("Neg")).hexdigest()
     assert ended(events).outcome is Outcome.DONE
