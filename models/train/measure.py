@@ -86,10 +86,10 @@ def figure(given: Answers, labels: Labels, sources: Labels, metric: Metric) -> F
     if metric is Metric.TOP1:
         right = (given.classes == labels).astype(float)
         value = float(right.mean())
-        by_items = _wilson(value, len(right))
+        by_items = share_bounds(value, len(right))
     else:
         value = area(given.scores, labels)
-        by_items = _hanley(value, labels)
+        by_items = area_bounds(value, labels)
     by_sources = _bootstrap(given, labels, sources, metric)
     return Figure(value=value, by_items=by_items, by_sources=by_sources)
 
@@ -114,7 +114,7 @@ def area(scores: Scores, labels: Labels) -> float:
     return float((below + not_above).mean() / (2.0 * len(sound)))
 
 
-def _wilson(share: float, count: int) -> Interval:
+def share_bounds(share: float, count: int) -> Interval:
     """Give the score interval of E. B. Wilson, JASA 22 (1927), 209."""
     z2 = _Z * _Z / count
     middle = (share + z2 / 2.0) / (1.0 + z2)
@@ -123,7 +123,7 @@ def _wilson(share: float, count: int) -> Interval:
     return Interval(low=float(middle - half), high=float(middle + half))
 
 
-def _hanley(value: float, labels: Labels) -> Interval:
+def area_bounds(value: float, labels: Labels) -> Interval:
     """Give the interval of Hanley and McNeil, Radiology 143 (1982), 29."""
     odd, sound = int(np.sum(labels == 1)), int(np.sum(labels == 0))
     first, second = value / (2.0 - value), 2.0 * value**2 / (1.0 + value)
