@@ -162,4 +162,4 @@ def _disturbed(draw: np.random.Generator) -> Series:
         2.0 * np.pi * draw.uniform(0.05, 0.5) * _TIME + draw.uniform(0.0, 6.28)
     )
     mains = draw.uniform(0.0, 0.03) * np.sin(2.0 * np.pi * 50.0 * _TIME)
-    return wander + mains + draw.uniform(0.005, 0.03) * draw.standard_normal(LENGTH)
+    return wander + mains + draw.uniform(0.004, 0.02) * draw.standard_normal(LENGTH)

@@ -25,11 +25,11 @@ _UP, _DOWN = 320, 441
 _FULL = 32768.0
 _QUIET = 0.01
 """Samples below this part of the peak are silence around a word."""
-_TAKES = 3
+_TAKES = {Part.TRAINING: 6, Part.HELD_OUT: 3}
 """How often each voice says each keyword, each time at another speed and pitch."""
-_OTHERS = {Part.TRAINING: 10, Part.HELD_OUT: 6}
+_OTHERS = {Part.TRAINING: 16, Part.HELD_OUT: 6}
 """How many of the other words each voice says."""
-_COPIES = {Part.TRAINING: 5, Part.HELD_OUT: 1}
+_COPIES = {Part.TRAINING: 3, Part.HELD_OUT: 1}
 """How often each take is put into another room and noise."""
 _SPEED_WPM = (120, 230)
 _PITCH = (15, 85)
@@ -71,7 +71,7 @@ def spoken(language: Language, part: Part, *, held_out: int) -> Items:
     return items if part is Part.TRAINING else _balanced(items, held_out)
 
 
-_SEEDS = {Part.TRAINING: 11, Part.HELD_OUT: 112}
+_SEEDS = {Part.TRAINING: 11, Part.HELD_OUT: 212}
 
 
 def _takes(language: Language, part: Part, draw: np.random.Generator) -> Iterator[Take]:
@@ -82,7 +82,7 @@ def _takes(language: Language, part: Part, draw: np.random.Generator) -> Iterato
     for voice, variant in enumerate(VOICES[part]):
         some = draw.permutation(language.others[part])[: _OTHERS[part]]
         others = [(str(text), UNKNOWN) for text in some]
-        for text, word in keywords * _TAKES + others:
+        for text, word in keywords * _TAKES[part] + others:
             accent = language.accents[draw.integers(len(language.accents))]
             sound = _said(engine, f"{accent}+{variant}", text, draw)
             yield Take(sound=sound, label=language.classes.index(word), voice=voice)

@@ -14,7 +14,7 @@ from train.features import (
     WINDOW,
 )
 from train.task import Part, Story
-from train.words import VOICES
+from train.words import ENGLISH, MANDARIN, VOICES, Language
 
 _GOOD_FOR = (
     "Good for showing what a device, a runtime or a quantisation does to a model "
@@ -43,6 +43,11 @@ _TO_CEPSTRA = (
 )
 
 
+def _commands(language: Language) -> str:
+    others = sum(map(len, language.others.values()))
+    return f"{len(language.keywords)} commands and {others} other words"
+
+
 def _speech(title: str, words: str, accents: str, extra: tuple[str, ...]) -> Story:
     return Story(
         title=title,
@@ -58,7 +63,8 @@ def _speech(title: str, words: str, accents: str, extra: tuple[str, ...]) -> Sto
             f"No voice is on both sides (of {sum(map(len, VOICES.values()))} variants, "
             f"{len(VOICES[Part.HELD_OUT])} are held out), and no word of the class "
             "`unknown`. All voices come from one synthesiser: they differ less than "
-            "people do."
+            "people do. The same held-out voices, with other takes, were used while "
+            "the recipe was settled."
         ),
         preparation=_TO_CEPSTRA,
         good_for=_GOOD_FOR,
@@ -80,13 +86,13 @@ def _speech(title: str, words: str, accents: str, extra: tuple[str, ...]) -> Sto
 STORIES: dict[str, Story] = {
     "kws-zh": _speech(
         "ten Mandarin commands",
-        "Ten commands of two syllables and fifty other words, in pinyin with tones",
+        f"{_commands(MANDARIN)}, in pinyin with tones",
         "its Mandarin voice with many variants",
         ("Cantonese and other Chinese languages.",),
     ),
     "kws-en": _speech(
         "ten English commands",
-        "The ten words of MLPerf Tiny's keyword task and 55 others",
+        f"{_commands(ENGLISH)} (the commands of MLPerf Tiny)",
         "eight English accents with many variants each",
         ("Comparison with MLPerf Tiny's accuracy: same graph, other data.",),
     ),
@@ -193,7 +199,7 @@ STORIES: dict[str, Story] = {
         preparation=(
             "1024 samples of acceleration, 12 000 a second (0.085 s).",
             "Divided by four times their standard deviation.",
-            "Rounded to steps of 1/32 in 8 bits.",
+            "Rounded to steps of 1/16 in 8 bits.",
         ),
         good_for=_GOOD_FOR,
         not_good_for=(
@@ -218,8 +224,8 @@ STORIES: dict[str, Story] = {
         preparation=(
             "One lead in mV, 250 samples a second, 2500 samples.",
             (
-                "No filter, no normalisation; rounded to steps of 25 µV in 8 bits "
-                "(so ±3.2 mV)."
+                "No filter, no normalisation; rounded to steps of 30 µV in 8 bits "
+                "(so ±3.8 mV)."
             ),
         ),
         good_for=_GOOD_FOR,

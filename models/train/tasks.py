@@ -50,8 +50,8 @@ def _keywords(name: str, language: Language, floor: float) -> Task:
 
 
 _ALL = (
-    _keywords("kws-zh", MANDARIN, 0.85),
-    _keywords("kws-en", ENGLISH, 0.85),
+    _keywords("kws-zh", MANDARIN, 0.86),
+    _keywords("kws-en", ENGLISH, 0.80),
     Task(
         spec=_like("cnn1d-har", "har-imu", "human activity recognition", 4.0),
         classes=ACTIVITIES,
@@ -90,7 +90,7 @@ _ALL = (
         metric=Metric.TOP1,
         make=bearing_states,
         recipe=Recipe(epochs=20),
-        step=1 / 32,
+        step=1 / 16,
         floor=0.75,
         story=STORIES["bearing-state"],
     ),
@@ -100,7 +100,7 @@ _ALL = (
         metric=Metric.TOP1,
         make=beats,
         recipe=Recipe(epochs=15),
-        step=0.025,
+        step=0.03,
         floor=0.88,
         story=STORIES["ecg-beats"],
     ),
