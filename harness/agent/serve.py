@@ -228,6 +228,8 @@ def _library(order: Order) -> SampleLibrary:
 
 
 def _inspect(desk: _Desk) -> None:
+    for key, value in desk.runtime.identify().items():
+        desk.note(key, value)
     order, begun_ns = desk.order, desk.clock.now_ns()
     found = desk.runtime.inspect(read_model(order), order.trial.settings)
     desk.voice.say(
