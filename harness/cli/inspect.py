@@ -157,6 +157,8 @@ def _fed(spec: InputSpec | None) -> str:
     if spec is None:
         return "–"
     sizes = "×".join(map(str, spec.shape)) or "one number"
+    if spec.follows is not None:
+        return f"{sizes}: zeros, then output {spec.follows} of the query before"
     return f"{sizes}: {spec.fill} {spec.low:g} … {spec.high:g}"
 
 
