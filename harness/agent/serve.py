@@ -192,10 +192,12 @@ def _afterwards(
     at_ns = desk.clock.now_ns()
     desk.voice.say(PhaseEntered(trial=trial.id, phase=Phase.AFTERWARDS, at_ns=at_ns))
     bench.settle()
-    for event in score_answers(order, library, Source.WINDOW, bench.kept):
-        desk.voice.say(event)
-    if trial.is_scored and library.labels is not None:
-        answers = answer_all(session, library, range(library.items))
+    if bench.states.is_empty:
+        for event in score_answers(order, library, Source.WINDOW, bench.kept):
+            desk.voice.say(event)
+    if not bench.states.is_empty or (trial.is_scored and library.items):
+        # answers in the window went on from a state; these start at zero
+        answers = answer_all(session, library, samples_of(order, library))
         for event in score_answers(order, library, Source.SESSION, answers):
             desk.voice.say(event)
     if is_probed(trial):
@@ -228,6 +230,8 @@ def _library(order: Order) -> SampleLibrary:
 
 
 def _inspect(desk: _Desk) -> None:
+    for key, value in desk.runtime.identify().items():
+        desk.note(key, value)
     order, begun_ns = desk.order, desk.clock.now_ns()
     found = desk.runtime.inspect(read_model(order), order.trial.settings)
     desk.voice.say(

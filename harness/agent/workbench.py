@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.agent.outputs import OutputCheck, chosen
+from harness.agent.states import States, states_of
 from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
 from harness.domain.query import ModelLoaded, OutputsChecked, Phase
@@ -26,6 +27,7 @@ from harness.runtimes.base import (
 )
 from harness.runtimes.feeds import SampleLibrary
 
+STATELESS = states_of(())
 _ROUNDS = 64
 """Shuffled rounds before an order repeats itself."""
 
@@ -66,9 +68,11 @@ def prepare_inputs(
     )
 
 
-def bind(session: Session, inputs: QueryInputs) -> tuple[Query, BoundQuery]:
+def bind(
+    session: Session, inputs: QueryInputs, states: States = STATELESS
+) -> tuple[Query, BoundQuery]:
     """Bind one prepared query; gives what executes it and what holds its outputs."""
-    bound = [session.bind(feeds) for feeds in inputs.calls]
+    bound = [session.bind(states.bound_into(feeds)) for feeds in inputs.calls]
     if len(bound) == 1:
         return bound[0].call, bound[0]
     return _in_turn([query.call for query in bound]), bound[-1]
@@ -110,6 +114,12 @@ class Workbench:
         self._queries: list[tuple[Query, BoundQuery]] = []
         self._check: OutputCheck | None = None
         self._watch: Iterator[Query] | None = None
+        is_single = all(len(one.calls) == 1 for one in inputs) and not any(
+            spec.has_batch_axis and len(inputs[0].last_samples) > 1
+            for spec in order.inputs
+        )
+        self.states = states_of(order.inputs) if is_single else STATELESS
+        """Fed back between queries of one sample; batches start at zero each."""
 
     def load(self) -> ModelLoaded:
         """Read the model, hold it against its digest, and have it ready."""
@@ -127,14 +137,24 @@ class Workbench:
     def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
         """Give queries in a seeded order; in the measured window some are looked at."""
         if not self._queries:
-            self._queries = [bind(self._loaded(), one) for one in self._inputs]
+            session, states = self._loaded(), self.states
+            self._queries = [bind(session, one, states) for one in self._inputs]
         order = _seeded_order(self._order.trial.seeds.order, len(self._queries))
         if phase is not Phase.MEASURED:
-            return cycle([self._queries[number][0] for number in order])
+            return self._warm(order)
         is_batch = len(self._inputs[0].calls) == 1
-        self._check = OutputCheck(samples_per_call=samples_per_query if is_batch else 1)
+        self._check = OutputCheck(
+            samples_per_call=samples_per_query if is_batch else 1,
+            has_states=not self.states.is_empty,
+        )
         self._watch = self._watched(order, self._check)
         return self._watch
+
+    def work_until(self, instant_ns: int) -> None:
+        """Keep a core busy until the instant: a load whose edges are sharp."""
+        now_ns = self._clock.now_ns
+        while now_ns() < instant_ns:
+            pass
 
     def check_outputs(self, first: Feeds) -> OutputsChecked | None:
         """Compute again what was looked at; None where no query was measured.
@@ -174,13 +194,28 @@ class Workbench:
 
     def _watched(self, order: Sequence[int], check: OutputCheck) -> Iterator[Query]:
         looks = chosen(self._order.trial.seeds.order)
+        states = self.states
         for number, is_due in zip(cycle(order), cycle(looks), strict=False):
             call, bound = self._queries[number]
-            yield call
             if is_due:
                 check.due()
+            fed = states.copies() if check.owed else {}
+            yield call
             if check.owed:
-                check.look(number, bound.outputs())
+                check.look(number, bound.outputs(), fed)
+            if not states.is_empty:
+                states.follow(bound.outputs())
+
+    def _warm(self, order: Sequence[int]) -> Iterator[Query]:
+        if self.states.is_empty:
+            return cycle([self._queries[number][0] for number in order])
+        return self._fed_back(order)
+
+    def _fed_back(self, order: Sequence[int]) -> Iterator[Query]:
+        for number in cycle(order):
+            call, bound = self._queries[number]
+            yield call
+            self.states.follow(bound.outputs())
 
     def _loaded(self) -> Session:
         if self._session is None:

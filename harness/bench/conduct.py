@@ -9,6 +9,7 @@ from pathlib import Path
 from harness import plugins
 from harness.bench.answering import Answering, labelled_as_planned
 from harness.bench.metering import Metering
+from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm, Plan, Trial
@@ -122,7 +123,11 @@ def _told(
     trial: Trial, target: Target, deployment: Deployment, bench: Bench
 ) -> Iterator[TrialEvent]:
     """Give what the target tells, the meter's readings among it, its end last."""
-    if bench.metering is None or trial.arm is not Arm.DEVICE or _is_virtual(trial):
+    if trial.arm is Arm.DEVICE and _is_virtual(trial) and bench.plan.meter:
+        events = target.execute(trial, deployment)
+        yield from metered_virtually(trial, bench.plan.meter, events)
+        return
+    if bench.metering is None or trial.arm is not Arm.DEVICE:
         yield from target.execute(trial, deployment)
         return
     with bench.metering.recording(trial.id) as recording:

@@ -6,26 +6,43 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import shipped
+from harness.bench.labelling import Labelled, own_items, shipped_items
+from harness.bench.meteruse import meter_use, require_claim
 from harness.catalogue.bindings import InputBindings
-from harness.catalogue.build import ensure_built, shipped_file
+from harness.catalogue.build import ensure_built
 from harness.catalogue.datasets import OwnData
 from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
-from harness.domain.labelled import LabelledData
-from harness.domain.plan import Plan
+from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
-from harness.errors import Unsupported, UsageError
+from harness.errors import SchemaError, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
-from harness.planning import EMULATED, LOCAL, Ingredients, make_plan, preset_named
+from harness.meters.opening import is_simulated
+from harness.planning import (
+    EMULATED,
+    LOCAL,
+    Ingredients,
+    MeterUse,
+    make_plan,
+    preset_named,
+)
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
 from harness.schema.suite import load_suite, suite_path
 from harness.schema.tiers import tier_set_path
+from harness.units import parse_quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A relative expanded uncertainty of energy, wanted at a power in W."""
+
+    ratio: float
+    power_w: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +53,9 @@ class Request:
     preset: str = "quick"
     target: str | None = None
     meter: str | None = None
+    supply: Supply | None = None
+    """What the meter's power is the power of; None: as the lab file says."""
+    claim: Claim | None = None
     suite: str | None = None
     model: Path | None = None
     role: str | None = None
@@ -64,18 +84,6 @@ class _Models:
 
     artifacts: dict[str, ModelArtifact]
     paths: dict[str, Path]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Labelled:
-    """Labelled items by workload id, the parents that they name, and the files."""
-
-    data: dict[str, LabelledData]
-    parents: tuple[ModelArtifact, ...]
-    paths: dict[str, Path]
-    """Parent's name → its file."""
-    samples: dict[str, Path]
-    """Workload id → file of the items."""
 
 
 def host_scheme() -> Scheme:
@@ -128,80 +136,61 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     return Intake(
         plan=plan,
         paths={**device.paths, **host.paths, **labelled.paths},
-        samples=_samples(request, plan, labelled),
+        samples=labelled.samples_of(plan, request.bindings.samples),
         lab=lab,
     )
 
 
-def _samples(request: Request, plan: Plan, labelled: _Labelled) -> dict[str, Path]:
-    """Give model name → file of its samples: labelled items, or the user's own."""
-    given = request.bindings.samples
-    found = {model.name: given for model in plan.models} if given else {}
-    for trial in plan.trials:
-        if trial.workload in labelled.samples:
-            found[trial.model] = labelled.samples[trial.workload]
-    for workload, data in plan.labelled.items():
-        if data.parent:
-            found[data.parent] = labelled.samples[workload]
-    return found
-
-
-def _labelled(request: Request, suite: Suite) -> _Labelled:
-    """Find the labelled items of a suite's trained models, or of the user's own."""
-    if request.model is not None:
-        return _own_labelled(request, suite)
-    index, folder = load_index(), shipped.folder("models")
-    data: dict[str, LabelledData] = {}
-    parents: dict[str, ModelArtifact] = {}
-    paths: dict[str, Path] = {}
-    samples: dict[str, Path] = {}
-    for workload in suite.workloads:
-        entry = index.entry(workload.model)
-        labelled = entry.labelled()
-        if labelled is None:
-            continue
-        data[workload.id] = labelled
-        samples[workload.id] = shipped_file(folder, labelled.name, labelled.sha256)
-        if entry.parent is not None:
-            path = shipped_file(folder, entry.parent.file, entry.parent.sha256)
-            parents[labelled.parent] = entry.parent_artifact(path)
-            paths[labelled.parent] = path
-    return _Labelled(
-        data=data, parents=tuple(parents.values()), paths=paths, samples=samples
+def parse_claim(text: str) -> Claim:
+    """Read a claim such as ``5%@20mW``. Raises SchemaError for what is none."""
+    ratio, at, power = text.partition("@")
+    if not at:
+        raise SchemaError(
+            f"'{text}' names no power at which to claim",
+            where="--energy-claim",
+            remedy="Write the uncertainty and the power expected, such as 5%@20mW.",
+        )
+    claim = Claim(
+        ratio=parse_quantity(ratio, "ratio"), power_w=parse_quantity(power, "W")
     )
+    if not 0 < claim.ratio < 1 or claim.power_w <= 0:
+        raise SchemaError(
+            f"'{text}' is no uncertainty at a power",
+            where="--energy-claim",
+            remedy="Write a share above 0 % and below 100 % at a power above 0 W.",
+        )
+    return claim
 
 
-def _own_labelled(request: Request, suite: Suite) -> _Labelled:
-    own = request.own_data
-    if own is None:
-        return _Labelled(data={}, parents=(), paths={}, samples={})
-    parents: tuple[ModelArtifact, ...] = ()
-    paths: dict[str, Path] = {}
-    if own.parent is not None:
-        described = describe(own.parent, request.bindings)
-        parents = (replace(described, name=f"{described.name}-parent"),)
-        paths = {parents[0].name: own.parent}
-    data = own.labelled(parents[0].name if parents else "")
-    return _Labelled(
-        data={workload.id: data for workload in suite.workloads},
-        parents=parents,
-        paths=paths,
-        samples={workload.id: own.file for workload in suite.workloads},
-    )
+def supply_of(boundary: Boundary | None, *, is_single: bool | None) -> Supply | None:
+    """Put together what was said of the supply; None where nothing was."""
+    if boundary is None and is_single is None:
+        return None
+    return Supply(boundary=boundary or Boundary.NOT_STATED, is_single=is_single)
 
 
-def _meter(request: Request, lab: Lab, profile: DeviceProfile, target: str) -> str:
-    """Name the meter of the device; an emulated device has a power model instead."""
-    meter = request.meter or lab.meters.get(profile.name, "")
-    if target.startswith(EMULATED):
+def _meter(
+    request: Request, lab: Lab, profile: DeviceProfile, target: str
+) -> MeterUse | None:
+    """Say what reads the device's power; only a simulated meter can read a model."""
+    address = request.meter or lab.meters.get(profile.name, "")
+    if target.startswith(EMULATED) and not is_simulated(address):
         if request.meter:
             raise Unsupported(
-                "A meter cannot read an emulated device",
+                "A real meter cannot read an emulated device",
                 where=request.meter,
-                remedy="Say where the device is, such as --target local@.",
+                remedy="Say where the device is, such as --target local@, or let a "
+                f"simulated meter read the model: {request.meter.split('@')[0]}@sim:",
             )
-        return ""
-    return meter
+        return None
+    if not address:
+        return None
+    supply = request.supply or lab.supplies.get(profile.name, Supply())
+    use = meter_use(address, supply)
+    if request.claim is None:
+        return use
+    claim = request.claim
+    return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
 
 
 def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:
@@ -246,6 +235,13 @@ def _models(
     )
 
 
+def _labelled(request: Request, suite: Suite) -> Labelled:
+    """Find the labelled items of a suite's trained models, or of the user's own."""
+    if request.model is None:
+        return shipped_items(suite)
+    return own_items(request.own_data, request.bindings, suite)
+
+
 def _own_model(request: Request, suite: Suite, model: Path) -> _Models:
     artifact = describe(model, request.bindings)
     return _Models(
@@ -271,26 +267,13 @@ def gather_again(
     paths |= labelled.paths
     for model in plan.models:
         _require_same(model, paths[model.name])
-    _require_same_data(plan, labelled, record)
+    labelled.require_same(plan, record.name)
     return Intake(
         plan=plan,
         paths=paths,
-        samples=_samples(request, plan, labelled),
+        samples=labelled.samples_of(plan, request.bindings.samples),
         lab=load_lab(request.lab) if request.lab else Lab(),
     )
-
-
-def _require_same_data(plan: Plan, labelled: _Labelled, record: RunRecord) -> None:
-    for workload, data in plan.labelled.items():
-        given = labelled.data.get(workload)
-        if given is None or given.sha256 != data.sha256:
-            raise UsageError(
-                f"The labelled items of '{workload}' are not those that this run was "
-                "begun with",
-                where=record.name,
-                remedy="Give the same: --dataset FILE, and --parent FILE if there was "
-                "one.",
-            )
 
 
 def _given(request: Request, record: RunRecord) -> Path:
@@ -315,7 +298,9 @@ def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Pa
 
 
 def _require_same(model: ModelArtifact, path: Path) -> None:
-    if digest_of(model_files(path, model.external)) != model.sha256:
+    files = model_files(path, model.external)
+    is_whole = all(file.is_file() for file in files)
+    if not is_whole or digest_of(files) != model.sha256:
         raise UsageError(
             f"This is not the model '{model.name}' that the run was begun with",
             where=str(path),

@@ -98,7 +98,8 @@ def _fit(
 
     With a scale beside it an array is converted when it is read.
     """
-    if array.dtype != np.dtype(one.dtype) and not is_scaled:
+    is_text = array.dtype.kind == np.dtype(one.dtype).kind == "U"
+    if array.dtype != np.dtype(one.dtype) and not (is_scaled or is_text):
         raise ModelRejected(
             f"Array '{one.name}' is {array.dtype}, the input is {one.dtype}",
             where=str(path),

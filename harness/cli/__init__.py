@@ -19,6 +19,8 @@ VERBS = {
     "devices": "List the device profiles that are shipped.",
     "meters": "List ports and drivers of meters; probe, watch, capture.",
     "models": "List the reference models; build them; look at one.",
+    "inspect": "Take a model file apart: inputs, operators, cost, who would take it.",
+    "quantise": "Quantise a model, and say what that did to it.",
     "doctor": "Look at this machine: what would disturb a measurement?",
     "grade": "Grade a bundle again, from its evidence.",
     "report": "Write a bundle's report and tables again.",

@@ -24,6 +24,7 @@ from harness.report.tables import tables
 from harness.report.words import catalogue
 from harness.schema.codec import dump_bytes, to_plain
 from harness.schema.tiers import load_tier_set, tier_set_path
+from harness.stats.laying import lay_over
 from harness.units import from_si
 
 
@@ -44,7 +45,7 @@ def derive(bundle: Path, *, language: Language | None, tiers: Path | None) -> De
     plan names. Raises EvidenceError for a record that cannot be read, Unverifiable
     where the tier file is not the one that the plan was made with.
     """
-    record = read_record(bundle)
+    record = lay_over(read_record(bundle))
     tier_set = _tier_set(record, tiers)
     assessment = assess(record, tier_set)
     folder = bundle / "derived"
@@ -77,6 +78,9 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
     record, assessment = derived.record, derived.assessment
     if assessment.estimates:
         out.print(_figures(record, assessment))
+    accuracy = _accuracy(record, assessment)
+    if accuracy is not None:
+        out.print(accuracy)
     if any(row.status is not RowStatus.NOT_MEASURED for row in assessment.grade.rows):
         out.print(_verdicts(record, assessment.grade))
         for reason, rows in _undetermined(assessment.grade).items():
@@ -130,15 +134,32 @@ _COLUMNS = (
     ("p50", "latency_p50", "SingleStream", "ms"),
     ("p90", "latency_p90", "SingleStream", "ms"),
     ("p99", "latency_p99", "SingleStream", "ms"),
-    ("metric", "task_metric", "", "1"),
-    ("kept", "accuracy_retention", "", "ratio"),
     ("energy", "energy_per_inference_net", "SingleStream", "mJ"),
     ("memory", "weights_and_arena", "", "KiB"),
     ("memory", "model_memory", "", "MiB"),
 )
 
-_BARE = frozenset({"1", "ratio"})
-"""Units that are not written."""
+_ACCURACY = (
+    ("this model", "task_metric"),
+    ("float32 parent", "task_metric_parent"),
+    ("kept", "accuracy_retention"),
+    ("same decisions", "decision_agreement"),
+)
+
+
+def _accuracy(record: RunRecord, assessment: Assessment) -> Table | None:
+    """Show how good the answers to labelled items were; None where there are none."""
+    found = {(one.workload, one.measurand.name): one for one in assessment.estimates}
+    table = Table(title="Accuracy on labelled items", title_justify="left")
+    for column in ("workload", "metric", "items", *(name for name, _ in _ACCURACY)):
+        table.add_column(column)
+    for workload, data in record.plan.labelled.items():
+        cells = (
+            estimate_text(one) if (one := found.get((workload, name))) else "–"
+            for _, name in _ACCURACY
+        )
+        table.add_row(workload, data.metric.value, str(data.items), *cells)
+    return table if table.row_count else None
 
 
 def _figures(record: RunRecord, assessment: Assessment) -> Table:
@@ -155,8 +176,7 @@ def _figures(record: RunRecord, assessment: Assessment) -> Table:
     table.add_column("workload")
     table.add_column("on")
     for heading, _, _, unit in columns:
-        said = heading if unit in _BARE else f"{heading} ({unit})"
-        table.add_column(said, justify="right", no_wrap=True)
+        table.add_column(f"{heading} ({unit})", justify="right", no_wrap=True)
     origins = dict.fromkeys(one.origin for one in assessment.estimates)
     for workload in record.plan.suite.workloads:
         for origin in sorted(origins):

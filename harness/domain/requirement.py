@@ -79,6 +79,9 @@ REASONS: frozenset[str] = frozenset(
         "no-parent",
         "items-not-scored",
         "metric-undefined",
+        "readings-lost",
+        "too-little-idle",
+        "clocks-not-related",
         # not determined
         "uncertainty-too-large",
         "spread-above-limit",

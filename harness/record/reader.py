@@ -19,6 +19,7 @@ from harness.domain.query import (
     OutputsChecked,
     OverheadMeasured,
     PhaseEntered,
+    PulsesMade,
     RepeatsProbed,
 )
 from harness.domain.reading import ReadingBlock
@@ -162,6 +163,7 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         phases=tuple(
             (e.phase, e.at_ns) for e in attempt.events if isinstance(e, PhaseEntered)
         ),
+        pulses=tuple(e for e in attempt.events if isinstance(e, PulsesMade)),
         queries=queries,
         readings=readings,
         loaded=_last(attempt, ModelLoaded),

@@ -18,6 +18,7 @@ from harness.domain.query import (
     OutputsChecked,
     OverheadMeasured,
     PhaseEntered,
+    PulsesMade,
     RepeatsProbed,
     TrialEnded,
     TrialStarted,
@@ -31,6 +32,7 @@ from harness.record.traces import ChannelUse
 PlainEvent = (
     TrialStarted
     | PhaseEntered
+    | PulsesMade
     | ModelLoaded
     | OverheadMeasured
     | MemoryMeasured
@@ -44,6 +46,7 @@ PlainEvent = (
 _EVENTS: dict[str, type[PlainEvent]] = {
     "TrialStarted": TrialStarted,
     "PhaseEntered": PhaseEntered,
+    "PulsesMade": PulsesMade,
     "ModelLoaded": ModelLoaded,
     "OverheadMeasured": OverheadMeasured,
     "MemoryMeasured": MemoryMeasured,

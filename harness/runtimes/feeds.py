@@ -158,10 +158,14 @@ def fill(
     """Draw one tensor of the input's type and fill.
 
     Whole numbers lie in [low, high], both ends included; a bool is a fair coin.
-    Normal values are cut to [low, high]. Raises SchemaError for a range that the
-    type cannot hold, and for Fill.FILE, which is not drawn.
+    Normal values are cut to [low, high]; texts are ``word`` and a number. Raises
+    SchemaError for a range that the type cannot hold, and for Fill.FILE, which is not
+    drawn.
     """
     dtype = np.dtype(spec.dtype)
+    if dtype.kind == "U":
+        numbers = generator.integers(int(spec.low), int(spec.high) + 1, shape)
+        return np.char.add("word", numbers.astype(str))
     match spec.fill:
         case Fill.ZEROS:
             return np.zeros(shape, dtype)
@@ -225,6 +229,12 @@ def _read(
         ) from error
 
 
+def is_of_type(array: Tensor, dtype: str) -> bool:
+    """Say whether an array has that type; text has it in any length."""
+    wanted = np.dtype(dtype)
+    return array.dtype == wanted or array.dtype.kind == wanted.kind == "U"
+
+
 def _from_file(array: Tensor, spec: InputSpec, number: int) -> Tensor:
     """Take one sample: axis 0 counts samples, unless the array is exactly one."""
     shape = _sample_shape(spec)
@@ -235,7 +245,7 @@ def _from_file(array: Tensor, spec: InputSpec, number: int) -> Tensor:
         taken = array[at : at + 1]
     else:
         taken = array
-    if taken.shape != shape or taken.dtype != np.dtype(spec.dtype):
+    if taken.shape != shape or not is_of_type(taken, spec.dtype):
         raise SchemaError(
             f"A sample of {taken.dtype} {list(taken.shape)} is not what the input "
             f"takes: {spec.dtype} {list(shape)}",

@@ -122,30 +122,73 @@ def _metric(group: Group, name: str, scores: Scores, said: str) -> Answer:
     return group.estimate(name, _bootstrapped(value, draw, scores, f"{how}, bootstrap"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A model beside its parent on the same items, outside any record."""
+
+    metric: Metric
+    items: int
+    value: float
+    parent_value: float
+    retention: float
+    retention_lower: float
+    retention_upper: float
+    """One-sided 95 % bounds, each."""
+    method: str
+
+
+def compare_scores(mine: Scores, theirs: Scores) -> Compared:
+    """Compare two models on the same items. NaN where the ratio does not exist."""
+    values = [value_of(scores.metric, scores.rows) for scores in (mine, theirs)]
+    figure = _retained(mine, theirs, "")
+    return Compared(
+        metric=mine.metric,
+        items=len(mine.items),
+        value=values[0],
+        parent_value=values[1],
+        retention=figure.value if figure else float("nan"),
+        retention_lower=_or_nan(figure.lower if figure else None),
+        retention_upper=_or_nan(figure.upper if figure else None),
+        method=figure.method if figure else "",
+    )
+
+
+def _or_nan(bound: float | None) -> float:
+    return float("nan") if bound is None else bound
+
+
 def _retention(group: Group, mine: Scores, theirs: Scores, said: str) -> Answer:
     name = "accuracy_retention"
     common = np.intersect1d(mine.items, theirs.items)
     if len(common) < len(mine.items) or len(common) < len(theirs.items):
         return group.withhold(name, ITEMS_NOT_SCORED)
-    mine, theirs = mine.of(common), theirs.of(common)
+    figure = _retained(mine, theirs, said)
+    if figure is None:
+        return group.withhold(name, METRIC_UNDEFINED)
+    return group.estimate(name, figure)
+
+
+def _retained(mine: Scores, theirs: Scores, said: str) -> Figure | None:
+    """Give retention on the same items; None where the ratio does not exist."""
+    items = mine.items
+    mine, theirs = mine.of(items), theirs.of(items)
     ratio = _ratio(
         mine.metric,
         value_of(mine.metric, mine.rows),
         value_of(theirs.metric, theirs.rows),
     )
     if not isfinite(ratio):
-        return group.withhold(name, METRIC_UNDEFINED)
-    how = f"{mine.metric} over that of the float32 parent on {len(common)} items{said}"
+        return None
+    how = f"{mine.metric} over that of the float32 parent on {len(items)} items{said}"
     if mine.metric.is_share:
-        return group.estimate(name, retention_of_shares(mine, theirs, how))
+        return retention_of_shares(mine, theirs, how)
     first = resampler(mine.metric, mine.rows)
     second = resampler(theirs.metric, theirs.rows)
 
     def draw(places: Places) -> float:
         return _ratio(mine.metric, first(places), second(places))
 
-    figure = _bootstrapped(ratio, draw, mine, f"{how}, paired bootstrap")
-    return group.estimate(name, figure)
+    return _bootstrapped(ratio, draw, mine, f"{how}, paired bootstrap")
 
 
 def _ratio(metric: Metric, mine: float, theirs: float) -> float:
