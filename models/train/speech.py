@@ -25,9 +25,9 @@ _UP, _DOWN = 320, 441
 _FULL = 32768.0
 _QUIET = 0.01
 """Samples below this part of the peak are silence around a word."""
-_TAKES = {Part.TRAINING: 6, Part.HELD_OUT: 3}
+_TAKES = {Part.TRAINING: 4, Part.HELD_OUT: 3}
 """How often each voice says each keyword, each time at another speed and pitch."""
-_OTHERS = {Part.TRAINING: 16, Part.HELD_OUT: 6}
+_OTHERS = {Part.TRAINING: 12, Part.HELD_OUT: 6}
 """How many of the other words each voice says."""
 _COPIES = {Part.TRAINING: 3, Part.HELD_OUT: 1}
 """How often each take is put into another room and noise."""

@@ -42,7 +42,7 @@ def _keywords(name: str, language: Language, floor: float) -> Task:
         classes=language.classes,
         metric=Metric.TOP1,
         make=partial(spoken, language, held_out=_SPOKEN),
-        recipe=Recipe(epochs=12, batch=64, rate=6e-3),
+        recipe=Recipe(epochs=10, batch=64, rate=6e-3),
         step=1 / 32,
         floor=floor,
         story=STORIES[name],
