@@ -166,11 +166,11 @@ def _npz(path: Path, model: Path, skip: Skip) -> _Items:
 def _named(arrays: dict[str, Array], model: Path) -> dict[str, Array]:
     """Let the only array, ``x`` say, stand for the only input, whatever its name."""
     inputs = input_names(model)
-    if len(inputs) != 1 or inputs[0] in arrays:
+    if len(inputs) != 1:
         return arrays
     name = inputs[0]
-    lone = [key for key in ("x", "inputs", "input", "data") if key in arrays]
-    if len(lone) != 1:
+    lone = [key for key in (name, "x", "inputs", "input", "data") if key in arrays]
+    if not lone:
         return arrays
     found = {name: arrays[lone[0]]}
     for part in ("scale", "zero_point"):
