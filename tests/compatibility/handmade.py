@@ -124,9 +124,7 @@ def _conv(opset: int, ir: int = 8, *, are_inputs: bool = False) -> onnx.ModelPro
 def _unary(operator: str, opset: int, ir: int) -> onnx.ModelProto:
     ports: Ports = {"x": (FLOAT, ["N", 16])}
     out: Ports = {"y": (FLOAT, ["N", 16])}
-    return model(
-        [node(operator, "x", "y", **attributes)], ports, out, opset=opset, ir=ir
-    )
+    return model([node(operator, "x", "y")], ports, out, opset=opset, ir=ir)
 
 
 def _loop() -> onnx.ModelProto:

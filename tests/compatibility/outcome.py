@@ -49,11 +49,7 @@ def outcome_of(path: Path, shapes: tuple[str, ...], ranges: tuple[str, ...]) -> 
     notes = [
         *(["outputs differ"] if checked.differing else []),
         *(["outputs are not finite"] if checked.non_finite else []),
-        *(
-            ["states fed back"]
-            if any(s.follows is not None for s in found.inputs)
-            else []
-        ),
+        *(["states fed back"] if has_states else []),
     ]
     return ", ".join([RUNS, *notes])
 
