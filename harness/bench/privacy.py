@@ -47,8 +47,6 @@ _NOT_FILES = ("/dev/", "/proc/", "/sys/")
 _CANARY_BYTES = 32
 _EXIT_S = 5.0
 _SILENCE_S = 300.0
-_FLIPS = (0.1, 0.5, 0.9)
-"""Where in a model's bytes a bit is turned."""
 
 
 class State(StrEnum):
@@ -201,25 +199,24 @@ def _leaves_nothing(order: Order, trace: str | None, home: Path) -> Check:
 def _whole_model(order: Order, variables: dict[str, str]) -> Check:
     name = "whole-model"
     source = Path(order.model_path)
-    for share in _FLIPS:
-        with tempfile.TemporaryDirectory(prefix="duanping-") as folder:
-            copy = Path(folder, source.name)
-            for file in model_files(source, order.external):
-                place = copy.parent / file.relative_to(source.parent)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, place)
-            _turn_a_bit(copy, share)
-            said = _converse(AGENT, replace(order, model_path=str(copy)), variables)
-        if said.is_done or said.answers:
-            detail = f"a model with a bit turned at {share:.0%} was executed"
-            return Check(name=name, state=State.FAILED, detail=detail)
-    detail = f"{len(_FLIPS)} copies with one bit turned were all refused"
+    with tempfile.TemporaryDirectory(prefix="duanping-") as folder:
+        copy = Path(folder, source.name)
+        for file in model_files(source, order.external):
+            place = copy.parent / file.relative_to(source.parent)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+        _turn_a_bit(copy)
+        said = _converse(AGENT, replace(order, model_path=str(copy)), variables)
+    if said.is_done or said.answers:
+        detail = "a copy with one bit turned was executed"
+        return Check(name=name, state=State.FAILED, detail=detail)
+    detail = "a copy with one bit turned was refused"
     return Check(name=name, state=State.PASSED, detail=detail)
 
 
-def _turn_a_bit(path: Path, share: float) -> None:
+def _turn_a_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    data[int(share * (len(data) - 1))] ^= 1
+    data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
 
