@@ -66,6 +66,7 @@ class Request:
     provider: str = "CPUExecutionProvider"
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
+    checks_network: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,8 @@ class Intake:
     paths: dict[str, Path]
     samples: dict[str, Path]
     lab: Lab
+    checks_network: bool = False
+    """Whether the privacy checks are made after the trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         paths={**device.paths, **host.paths, **labelled.paths},
         samples=labelled.samples_of(plan, request.bindings.samples),
         lab=lab,
+        checks_network=request.checks_network,
     )
 
 
@@ -273,6 +277,7 @@ def gather_again(
         paths=paths,
         samples=labelled.samples_of(plan, request.bindings.samples),
         lab=load_lab(request.lab) if request.lab else Lab(),
+        checks_network=request.checks_network,
     )
 
 

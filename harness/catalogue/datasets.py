@@ -151,7 +151,7 @@ def _npz(path: Path, model: Path, skip: Skip) -> _Items:
             where=str(path),
             remedy="Save them as an array 'labels', axis 0 counting the items.",
         )
-    labels = arrays.pop(key)
+    labels = np.atleast_1d(arrays.pop(key))
     names = arrays.pop("classes", np.array([], dtype=str))
     arrays = _named(arrays, model)
     is_good = _good_items(arrays, labels, skip)
@@ -166,11 +166,11 @@ def _npz(path: Path, model: Path, skip: Skip) -> _Items:
 def _named(arrays: dict[str, Array], model: Path) -> dict[str, Array]:
     """Let the only array, ``x`` say, stand for the only input, whatever its name."""
     inputs = input_names(model)
-    if len(inputs) != 1 or inputs[0] in arrays:
+    if len(inputs) != 1:
         return arrays
     name = inputs[0]
-    lone = [key for key in ("x", "inputs", "input", "data") if key in arrays]
-    if len(lone) != 1:
+    lone = [key for key in (name, "x", "inputs", "input", "data") if key in arrays]
+    if not lone:
         return arrays
     found = {name: arrays[lone[0]]}
     for part in ("scale", "zero_point"):
@@ -184,7 +184,7 @@ def _good_items(
     arrays: Mapping[str, Array], labels: Array, skip: Skip
 ) -> NDArray[np.bool_]:
     """Say which items hold finite values only."""
-    is_good = np.ones(len(labels) if labels.ndim else 1, dtype=bool)
+    is_good = np.ones(len(labels), dtype=bool)
     for name, array in arrays.items():
         if array.dtype.kind != "f" or array.shape[:1] != is_good.shape:
             continue

@@ -195,21 +195,41 @@ def _limits(dtype: str) -> tuple[float, float, bool]:
 def _paired_states(
     graph: onnx.GraphProto, inputs: tuple[GraphInput, ...]
 ) -> Iterator[tuple[str, int]]:
-    """Yield inputs that an output of the same type and shape follows on, with it.
+    """Yield inputs that an output follows on, with the number of that output.
 
-    Outputs are taken in order, each once, and the first input is never a state: a
-    mask that a denoiser gives has the shape of its spectrum.
+    Paired by name where the output's holds the input's (``state``, ``stateN``), else
+    by type and shape. Outputs are taken in order, each once, and the first input is
+    never a state: a mask that a denoiser gives has the shape of its spectrum.
     """
-    outputs = [value.type for value in graph.output if _is_numeric(value.type)]
-    left = {number: _signature(one.tensor_type) for number, one in enumerate(outputs)}
+    outputs = [value for value in graph.output if _is_numeric(value.type)]
+    left = dict(enumerate(outputs))
     declared = {value.name: value.type.tensor_type for value in graph.input}
     for number, one in enumerate(inputs):
+        if len(one.dims) < 2:  # noqa: PLR2004 - a state is more than one number
+            continue
+        by_name = (at for at, out in left.items() if _is_named_after(out, one))
         signature = _signature(declared[one.name])
-        found = next((at for at, other in left.items() if other == signature), None)
-        if len(one.dims) > 1 and found is not None:
+        by_shape = (
+            at
+            for at, out in left.items()
+            if _signature(out.type.tensor_type) == signature
+        )
+        found = next(by_name, None) if number else None
+        found = next(by_shape, None) if found is None else found
+        if found is not None:
             del left[found]
             if number:
                 yield one.name, found
+
+
+def _is_named_after(output: onnx.ValueInfoProto, one: GraphInput) -> bool:
+    """Say whether an output is a state's next value by its name and its axes."""
+    axes = len(output.type.tensor_type.shape.dim)
+    return (
+        bool(_STATE.search(one.name))
+        and one.name.lower() in output.name.lower()
+        and axes == len(one.dims)
+    )
 
 
 def _is_numeric(form: onnx.TypeProto) -> bool:

@@ -19,6 +19,7 @@ from harness.bench.intake import (
     supply_of,
 )
 from harness.bench.metering import Metering, metered
+from harness.bench.privacychecks import exit_code, privacy_findings
 from harness.catalogue.bindings import parse_bindings
 from harness.catalogue.datasets import Wanted, open_dataset
 from harness.cli._derive import derive, gate_code, print_result
@@ -121,6 +122,13 @@ def run(
         bool,
         typer.Option("--skip-broken", help="Leave broken items out, and name them."),
     ] = False,
+    check_network: Annotated[
+        bool,
+        typer.Option(
+            "--check-network",
+            help="Check that data stay here: exit 1 if they do not, 5 if unknown.",
+        ),
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder in which the bundle is made.")
     ] = Path("reports"),
@@ -168,6 +176,7 @@ def run(
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
         provider=provider,
+        checks_network=check_network,
     )
     wanted = _wanted(dataset, metric, parent, goes_on=skip_broken)
     with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
@@ -179,7 +188,8 @@ def run(
         )
     derived = derive(bundle, language=None if no_report else lang, tiers=None)
     print_result(derived, as_json=as_json)
-    return gate_code(derived.assessment.grade, gate)
+    gated = gate_code(derived.assessment.grade, gate)
+    return gated or exit_code(derived.record.findings)
 
 
 def _wanted(
@@ -257,10 +267,11 @@ def _real_meter(plan: Plan) -> str:
 def _execute(
     intake: Intake, writer: RecordWriter, metering: Metering | None, console: Console
 ) -> None:
+    plan = intake.plan
     with resumable(writer.bundle), RunProgress(console) as progress:
         conduct(
             Bench(
-                plan=intake.plan,
+                plan=plan,
                 paths=intake.paths,
                 samples=intake.samples,
                 clock=SystemClock(),
@@ -270,6 +281,10 @@ def _execute(
             ),
             writer,
         )
+        if intake.checks_network:
+            console.print("Checking that data stay here …", highlight=False)
+            for found in privacy_findings(plan, intake.paths, intake.samples):
+                writer.find(found)
         writer.finish()
 
 

@@ -92,6 +92,10 @@ CODES: frozenset[str] = frozenset(
         "does-not-fit-memory",
         # what the preset allows
         "accuracy-of-some-only",
+        # whether data stay on the device, model by model
+        "privacy-passed",
+        "privacy-failed",
+        "privacy-unchecked",
         "preset-not-evidential",
         "fewer-specimens-than-asked",
         "specimens-not-recorded",
