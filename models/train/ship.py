@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -136,7 +137,7 @@ def _facts(task: Task, items: Items, folder: Path) -> dict[str, Any]:
     if task.metric is Metric.AUC_RECONSTRUCTION:
         path = model_file(folder, task.name, "fp32")
         threshold = threshold_of(training_scores(path, task, items.values))
-    made_with = {name: version(name) for name in _MADE_WITH}
+    made_with = {name: version(name) for name in _MADE_WITH if find_spec(name)}
     return {
         "format": FORMAT,
         "name": task.name,

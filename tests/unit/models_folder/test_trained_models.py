@@ -225,7 +225,7 @@ def test_the_shipped_items_are_those_that_the_script_makes(name: str) -> None:
     assert (steps > 0).mean() < 1e-3
 
 
-@pytest.mark.parametrize("name", QUICKLY_MADE)
+@pytest.mark.parametrize("name", ["har-imu", "fall-imu"])
 def test_no_item_is_both_learnt_from_and_held_out(name: str) -> None:
     def rows(items: Items) -> set[bytes]:
         return {row.tobytes() for row in encoded(items.values, TASKS[name].step)}
