@@ -190,7 +190,8 @@ def test_a_loop_costs_its_body_as_often_as_it_runs() -> None:
     assert inner.operator == "MatMul"
     assert inner.repeats == 5
     assert cost.macs == 5 * 64
-    assert cost.weight_bytes == 64 * 4
+    # the weights, the number of trips and the condition
+    assert cost.weight_bytes == 64 * 4 + 8 + 1
     assert outer.input_bytes == 5 * 8 * 4
     assert cost.kernels == 6
 
