@@ -143,7 +143,7 @@ class Kernel:
         )
 
     def _class(self, work: Work) -> OperatorClass:
-        is_own = self.is_normalising and work.operator_class is not OperatorClass.MATMUL
+        is_own = self.is_normalising and not work.macs
         return OperatorClass.NORMALISATION if is_own else work.operator_class
 
 

@@ -47,13 +47,21 @@ def work_of(node: onnx.NodeProto, tensors: Tensors, dead: Mapping[str, float]) -
     if operator in CONVOLUTIONS:
         return _convolution(node, tensors, dead)
     if operator in ATTENTION:
-        return _matmul(_attention(node, tensors))
+        macs = _attention(node, tensors)
+        return Work(operator_class=OperatorClass.ATTENTION, macs=macs)
     if operator in PRODUCTS:
-        return _matmul(_product(node, tensors))
+        weight = node.input[PRODUCTS[operator].weight]
+        kind = (
+            OperatorClass.MATMUL
+            if tensors.is_constant(weight) or tensors.is_constant(node.input[0])
+            else OperatorClass.ATTENTION
+        )
+        return Work(operator_class=kind, macs=_product(node, tensors))
     if operator in RECURRENT:
         return _matmul(_recurrent(_shapes(node.input[:3], tensors)))
     if operator == "Einsum":
-        return _matmul(_einsum(node, tensors))
+        macs = _einsum(node, tensors)
+        return Work(operator_class=OperatorClass.ATTENTION, macs=macs)
     return Work(operator_class=class_of(operator))
 
 

@@ -37,8 +37,10 @@ from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.emulation.graph_cost import cost_of_file
 from harness.emulation.power import Busy, Trace, trace
-from harness.emulation.predict import Prediction, check, emulation_of, predict
-from harness.emulation.service import Heat, durations_ns, median_ns, run_factor
+from harness.emulation.predict import check, emulation_of, predict
+from harness.emulation.prediction import Prediction
+from harness.emulation.service import durations_ns, median_ns, run_factor
+from harness.emulation.thermal import Heat
 from harness.errors import DeployMismatch, Unsupported
 from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query, run_trial
@@ -230,10 +232,18 @@ def _notes(
     trial: Trial, profile: DeviceProfile, prediction: Prediction
 ) -> Iterator[Noted]:
     low_s, high_s = prediction.interval_s
+    low_90_s, high_90_s = prediction.interval_90_s
     facts = {
         "emulation.form": emulation_of(profile).form,
         "emulation.latency_s": f"{prediction.latency_s:.6g}",
         "emulation.interval_80_s": f"{low_s:.6g} {high_s:.6g}",
+        "emulation.interval_90_s": f"{low_90_s:.6g} {high_90_s:.6g}",
+        "emulation.energy_j": f"{prediction.energy_j:.6g}",
+        "emulation.shares": " ".join(
+            f"{name}={share:.3f}" for name, share in prediction.shares.items()
+        ),
+        "emulation.limited_by": str(prediction.limit),
+        "emulation.standing": str(prediction.standing),
         "emulation.relative_uncertainty": f"{prediction.relative_uncertainty:.6g}",
         "emulation.bound_by": prediction.bound_by,
     }

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.emulation.graph_cost import cost_of_file
-from harness.emulation.predict import Prediction, check, predict
+from harness.emulation.predict import check, predict
+from harness.emulation.prediction import Prediction
 from harness.schema.profile import load_profile, profile_names, profile_path
 
 CONVERTED = Path(__file__).resolve().parents[4] / "shared" / "data" / "models"
