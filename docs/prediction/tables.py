@@ -75,6 +75,7 @@ def _tiny(folder: Path, known: Known) -> Found:
     for row in rows_of(folder, "mlperf_tiny_public.csv"):
         network = known.get(row["benchmark"])
         is_repeat = row["duplicate_of_earlier_round"] == "True"
+        is_repeat |= row["benchmark"] == "sww"  # streams; takes features along
         if network is None or is_repeat or not row["latency_ms"]:
             continue
         amounts = network.amounts(1.0)
@@ -91,8 +92,6 @@ def _tiny(folder: Path, known: Known) -> Found:
             "mcu",
         )
         energy = float(row["energy_uJ"]) * 1e-6 if row["energy_uJ"] else None
-        if row["benchmark"] == "sww":
-            energy = None  # published per stream of 1200 s, not per inference
         yield (
             key,
             network,
@@ -101,18 +100,18 @@ def _tiny(folder: Path, known: Known) -> Found:
                 amounts=amounts,
                 seconds=float(row["latency_ms"]) / 1e3,
                 energy_j=energy,
-                power_w=float(row["avg_power_mW"]) / 1e3
-                if row["avg_power_mW"]
-                else None,
             ),
         )
 
 
 def _framework(row: Row) -> str:
+    """Name the stack with its version or round, since versions differ by a third."""
     words = row["framework"].replace(";", " ").replace(",", " ").split()
-    return {"Bosch": "HALE", "TensorFlow": "TFLM", "Tensorflow": "TFLM"}.get(
-        words[0] if words else "", words[0] if words else "unnamed"
-    )
+    name = words[0] if words else "unnamed"
+    if name == "X-CUBE-AI" and words[1].startswith(("v9", "v10")):
+        return "X-CUBE-AI 9-10"
+    short = {"Bosch": "HALE", "TensorFlow": "TFLM", "Tensorflow": "TFLM"}
+    return f"{short.get(name, name)} {row['round']}"
 
 
 def _edge(folder: Path, known: Known) -> Found:
@@ -181,7 +180,6 @@ _NXP = {
     "mobilenetv1": "mbv1_0.25_128",
     "mobilenetv2": "mbv2_1.0_224",
     "efficientnet-lite": "efflite0",
-    "yolov8": "yolov8_det",
 }
 
 
@@ -191,7 +189,9 @@ def _nxp(folder: Path, known: Known) -> Found:
     for row in rows_of(folder, "nxp_eiq_public.csv"):
         network = known.get(_NXP.get(row["model"], ""))
         threads = re.match(r"CPU \((\d) threads?\)", row["accelerator"])
-        if network is None or not (threads or row["accelerator"] == "NPU"):
+        is_doubtful = bool(row["note"])
+        is_known = network is not None and (threads or row["accelerator"] == "NPU")
+        if network is None or not is_known or is_doubtful:
             continue
         place = (row["model"], row["platform"], row["accelerator"])
         if place in seen:

@@ -25,7 +25,7 @@ SCALE = 0.15
 """Of the Cauchy loss: residuals beyond 15 % begin to lose their pull."""
 OUTLYING = 3.0
 """A row this many scales away from the fit is named as an outlier."""
-SHAPE_FROM = 5
+SHAPE_FROM = 3
 """Models from which on ratios are fitted too; with fewer, only the speed is."""
 _TINY = 1e-30
 
@@ -70,7 +70,7 @@ FIT_FORMS: Mapping[str, FitForm] = {
             ("bandwidth.activation",),
             ("per_kernel",),
         ),
-        pull=0.3,
+        pull=3.0,
         residual=0.12,
     ),
     "cpu": FitForm(
@@ -83,7 +83,7 @@ FIT_FORMS: Mapping[str, FitForm] = {
             ("bandwidth.activation",),
             ("per_kernel",),
         ),
-        pull=0.5,
+        pull=0.2,
         residual=0.12,
     ),
     "npu": FitForm(

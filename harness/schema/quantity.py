@@ -32,6 +32,7 @@ def unit_of(text: str, where: str) -> str:
 
 
 def not_negative(text: str, unit: str, where: str) -> float:
+    """Read a quantity that cannot be below zero; `where` places an error."""
     with placed(where):
         value = parse_quantity(text, unit)
     if value < 0:

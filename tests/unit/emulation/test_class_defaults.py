@@ -28,7 +28,6 @@ def test_every_shipped_device_model_can_be_used(name: str) -> None:
     check(profile)
 
     assert profile.name == name
-    assert profile.device_class == name
     assert profile.emulation is not None
     assert profile.emulation.stands_for
 
@@ -101,7 +100,7 @@ def test_energy_without_published_figures_is_said_to_be_not_validated(
 ) -> None:
     model = reference_models / "mobilenetv2-s8s8.onnx"
 
-    quantities = [f.values["quantities"] for f in on("smartphone", model).findings]
+    quantities = [f.values.get("quantities") for f in on("smartphone", model).findings]
 
     assert quantities == ["energy"]
     assert on("other", model).findings == ()
