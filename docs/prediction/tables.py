@@ -4,19 +4,27 @@ What each table can bear, and the traps in it (twins, 3-D convolutions, pruned
 channels, wall power with idle) are told in docs/explanation/prediction.md.
 """
 
+import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalogue import Network, Row, networks, rows_of
-
 from harness.emulation.fit import Anchor
+from harness.emulation.networks import Network, standard_networks
 
 _THREE_D = ("resnet_3d", "resnet_mixed", "resnet_2plus1d")
-_ITEM_BYTES = {"int8": 1.0, "w8a8": 1.0, "fp32": 4.0, "float": 2.0, "w8a16": 2.0}
 _LEAST_MODELS = 3
+
+
+Row = Mapping[str, str]
+
+
+def rows_of(folder: Path, name: str) -> Iterator[Row]:
+    """Read a table of the data folder."""
+    with (folder / name).open(encoding="utf-8", newline="") as lines:
+        yield from csv.DictReader(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +55,7 @@ ONCHIP_BYTES = {"w8a8": 2e6, "float": 4e6}
 
 def all_cells(folder: Path) -> list[Cell]:
     """Read every table that a device model can be fitted to."""
-    known = networks(folder)
+    known = standard_networks()
     found: dict[tuple[str, ...], list[tuple[Network, Anchor]]] = defaultdict(list)
     for read in (_tiny, _edge, _hub, _nxp, _zoo):
         for key, network, anchor in read(folder, known):
@@ -78,7 +86,7 @@ def _tiny(folder: Path, known: Known) -> Found:
         is_repeat |= row["benchmark"] == "sww"  # streams; takes features along
         if network is None or is_repeat or not row["latency_ms"]:
             continue
-        amounts = network.amounts(1.0)
+        amounts = network.amounts("int8")
         if row["vww_dead_channel_pruning"] == "True":
             amounts = amounts.pruned()
         clock = (
@@ -121,7 +129,6 @@ def _edge(folder: Path, known: Known) -> Found:
         if match is None or network is None or "fan.off" in row["system"]:
             continue
         device = {"rpi4coral": "Raspberry Pi 4", "xavier": "AGX Xavier CPU"}[match[1]]
-        item = _ITEM_BYTES[row["dtype"]]
         energy = row["energy_mJ_per_inf"]
         key = ("mlperf_edge", device, row["framework"], row["dtype"], "cpu")
         yield (
@@ -129,7 +136,7 @@ def _edge(folder: Path, known: Known) -> Found:
             network,
             Anchor(
                 model=network.name,
-                amounts=network.amounts(item),
+                amounts=network.amounts(row["dtype"]),
                 seconds=float(row["latency_p50_ms"] or row["latency_mean_ms"]) / 1e3,
                 energy_j=float(energy) / 1e3 if energy else None,
             ),
@@ -166,7 +173,7 @@ def _hub(folder: Path, known: Known) -> Found:
             network,
             Anchor(
                 model=network.name,
-                amounts=network.amounts(_ITEM_BYTES[row["precision"]]),
+                amounts=network.amounts(row["precision"]),
                 seconds=float(row["latency_ms"]) / 1e3,
             ),
         )
@@ -205,7 +212,7 @@ def _nxp(folder: Path, known: Known) -> Found:
             network,
             Anchor(
                 model=network.name,
-                amounts=network.amounts(1.0),
+                amounts=network.amounts("int8"),
                 seconds=float(row["latency_ms"]) / 1e3,
             ),
         )
@@ -224,7 +231,7 @@ def _zoo(folder: Path, known: Known) -> Found:
             network,
             Anchor(
                 model=network.name,
-                amounts=network.amounts(1.0),
+                amounts=network.amounts("int8"),
                 seconds=float(row["latency_ms"]) / 1e3,
                 peak_bytes=(
                     float(row["activation_ram_kib"]) * 1024

@@ -15,7 +15,7 @@ from harness.domain.profile import Covered, LeftOut, Parameter
 from harness.emulation.amounts import Amounts
 from harness.emulation.conformal import factor_90
 from harness.emulation.coverage import NOTABLE_SHARE, covered_by
-from harness.emulation.device_model import WANTED
+from harness.emulation.device_model import WANTED, Z90
 from harness.emulation.fit import (
     FIT_FORMS,
     PRODUCT,
@@ -31,11 +31,12 @@ from harness.emulation.fit import (
     share_vector,
 )
 from harness.emulation.operators import OperatorClass
-from harness.emulation.prediction import Z90
 
 MISFIT = 0.35
 """Standard deviation of ln(measured/predicted) by the family's shape alone, above
 which the device is not of that family (met on a chip that was not: 0.38)."""
+_NEAR = 5.0
+"""Products up to this factor beyond those measured are near enough to propose."""
 _ENERGY_TERMS_FROM = 8
 """Models with energy from which on products and bytes have an energy of their own."""
 _MEMORY_FROM = 3
@@ -108,17 +109,33 @@ def suggestions(
     anchors: Sequence[Anchor],
     calibrated: Calibrated,
     candidates: Mapping[str, Amounts],
-    onchip_bytes: float,
+    request: Request,
+    count: int,
 ) -> list[tuple[str, float]]:
-    """Order further models by how much they would teach of the rates."""
-    known = information(anchors, calibrated.fitted, onchip_bytes)
+    """Choose further models that teach most of the rates, each given those before.
+
+    Only models of a size that the device was seen with, or near to it, are proposed.
+    """
+    onchip = request.onchip_bytes
+    known = information(anchors, calibrated.fitted, onchip)
     have = {one.model for one in anchors}
-    gains = [
-        (name, gain(known, share_vector(calibrated.fitted, amounts, onchip_bytes)))
+    left = {
+        name: share_vector(calibrated.fitted, amounts, onchip)
         for name, amounts in candidates.items()
-        if name not in have
-    ]
-    return sorted(gains, key=lambda one: -one[1])
+        if name not in have and _is_near(amounts, calibrated.covered)
+    }
+    chosen: list[tuple[str, float]] = []
+    while left and len(chosen) < count:
+        name = max(left, key=lambda one: gain(known, left[one]))
+        shares = left.pop(name)
+        chosen.append((name, gain(known, shares)))
+        known = known + np.outer(shares, shares)
+    return chosen
+
+
+def _is_near(amounts: Amounts, covered: Covered) -> bool:
+    least, greatest = covered.macs
+    return least / _NEAR <= amounts.all_macs <= greatest * _NEAR
 
 
 def prior_from(parameters: Mapping[str, Parameter], form: FitForm) -> dict[str, float]:

@@ -12,12 +12,16 @@ from harness.emulation.amounts import Amounts
 
 NOTABLE_SHARE = 0.10
 """Of the time: above it, what was never seen is said."""
+_UNSEEN = "class "
 _SLACK = 2.0
 """Amounts up to this factor beyond those seen still count as inside."""
-WIDENED_BY = 2.0
-"""Outside, the logarithmic half-width of the interval is this many times as wide:
-an unseen class of operators went wrong by a factor of 3 to 4 where residuals inside
-were within a factor of 1.5 to 2 (a vision transformer predicted from convolutions)."""
+_WIDENED_BY = 2.0
+"""Outside, the logarithmic half-width of the interval is this many times as wide."""
+_LEAST_OUTSIDE = 1.5
+"""Outside, the factor is at least this, however well the fit did inside."""
+_LEAST_UNSEEN = 3.0
+"""The same for an unseen class of operators: a vision transformer that was predicted
+from convolutions alone went wrong by a factor of 3.7."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +44,21 @@ def beyond(
         if not least / _SLACK <= value <= greatest * _SLACK
     ]
     unseen = [
-        Beyond(what=f"class {name}", value=share, least=0.0, greatest=0.0)
+        Beyond(what=f"{_UNSEEN}{name}", value=share, least=0.0, greatest=0.0)
         for name, share in shares.items()
         if share > NOTABLE_SHARE and name not in covered.classes
     ]
     return (*found, *unseen)
+
+
+def widened(factor_90: float, outside: Iterable[Beyond]) -> float:
+    """Widen the factor that holds 90 % for a model that lies outside."""
+    whats = [one.what for one in outside]
+    if not whats:
+        return factor_90
+    is_unseen = any(what.startswith(_UNSEEN) for what in whats)
+    least = _LEAST_UNSEEN if is_unseen else _LEAST_OUTSIDE
+    return max(float(factor_90**_WIDENED_BY), least)
 
 
 def covered_by(

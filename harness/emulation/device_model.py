@@ -7,11 +7,14 @@ scatter of times. Every number says where it is from. Knows no model and no grap
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import exp
 
 from harness.domain.profile import Parameter
 from harness.emulation.operators import OperatorClass
 from harness.errors import SchemaError, UnknownName
 
+Z90 = 1.6449
+"""Half-width of the central 90 % of a normal distribution, in standard deviations."""
 ASSUMED = "assumed"
 """Source of a number that nothing published stands behind."""
 
@@ -185,6 +188,11 @@ class Rates:
     def throttles(self) -> bool:
         """Say whether the device slows down when it is hot."""
         return self["throttle.time_constant"] > 0 and self["throttle.floor"] < 1
+
+    @property
+    def factor_90(self) -> float:
+        """Factor that 90 % of predictions are within, inside what was covered."""
+        return self["interval_90"] or exp(Z90 * self["uncertainty"])
 
     def rate_of(self, kind: OperatorClass) -> str:
         """Name the rate that products of a class go at."""

@@ -113,7 +113,7 @@ class Fitted:
     costs: Mapping[str, float]
     is_scale_only: bool
     prior_misfit: float
-    """Standard deviation of ln(measured/predicted) with the family's shape alone."""
+    """Spread of ln(measured/predicted) with the family's shape alone (robust)."""
 
     def seconds(self, amounts: Amounts, onchip_bytes: float = 0.0) -> float:
         """Predict a time."""
@@ -147,8 +147,14 @@ def fit(
         form=form,
         costs={name: float(cost) for column, cost in named for name in column},
         is_scale_only=is_scale_only,
-        prior_misfit=float(np.std(offsets)),
+        prior_misfit=_spread(offsets),
     )
+
+
+def _spread(offsets: Reals) -> float:
+    """Give a standard deviation that a lone wild row does not move (from the MAD)."""
+    centre = np.median(offsets)
+    return float(1.4826 * np.median(np.abs(offsets - centre)))
 
 
 def _solved(rows: Reals, measured: Reals, start: Reals, pull: float) -> Reals:

@@ -8,18 +8,16 @@ fitted to, or outside. A new form is one more entry in `FORMS`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp
 
 from harness.domain.finding import Finding, Severity
 from harness.domain.profile import DeviceProfile, EmulationModel
 from harness.emulation.amounts import Amounts, amounts_of
-from harness.emulation.coverage import NOTABLE_SHARE, WIDENED_BY, Beyond, beyond
+from harness.emulation.coverage import NOTABLE_SHARE, Beyond, beyond, widened
 from harness.emulation.device_model import Rates, read_rates
 from harness.emulation.fallback import split, term_of
 from harness.emulation.footprint import footprint_of, refusal
 from harness.emulation.graph_cost import GraphCost
 from harness.emulation.prediction import (
-    Z90,
     Fallback,
     Prediction,
     Scatter,
@@ -79,7 +77,7 @@ def _rates_1(
     if fallback is not None:
         terms = (*terms, term_of(fallback))
     outside = _outside(model, amounts, terms, cost)
-    factor = _factor_90(rates, is_outside=bool(outside))
+    factor = widened(rates.factor_90, outside)
     memory = footprint_of(rates, cost)
     why_not = _refusal(rates, profile, model, cost)
     latency_s = sum(term.seconds for term in terms)
@@ -134,11 +132,6 @@ def _scatter(rates: Rates) -> Scatter:
         tail_share=rates["jitter.tail_share"],
         tail_factor=rates["jitter.tail_factor"],
     )
-
-
-def _factor_90(rates: Rates, *, is_outside: bool) -> float:
-    factor = rates["interval_90"] or exp(Z90 * rates["uncertainty"])
-    return float(factor**WIDENED_BY) if is_outside else factor
 
 
 def _outside(
@@ -212,7 +205,8 @@ def _findings(
     if of.cost.unknown_shapes:
         shapes = len(of.cost.unknown_shapes)
         found.append(_finding("outside-emulation-domain", shapes=shapes))
-    found += [_said(one) for one in outside]
+    if outside:
+        found.append(_said(outside))
     found += _wide(of)
     if of.model.family:
         found.append(_finding("borrowed-from-family", family=of.model.family))
@@ -222,14 +216,12 @@ def _findings(
     return found
 
 
-def _said(one: Beyond) -> Finding:
-    return _finding(
-        "outside-emulation-domain",
-        amount=one.what,
-        value=float(f"{one.value:.3g}"),
-        least=float(f"{one.least:.3g}"),
-        greatest=float(f"{one.greatest:.3g}"),
+def _said(outside: Sequence[Beyond]) -> Finding:
+    amounts = (
+        f"{one.what} {one.value:.3g} ({one.least:.3g} … {one.greatest:.3g})"
+        for one in outside
     )
+    return _finding("outside-emulation-domain", amounts="; ".join(amounts))
 
 
 def _wide(of: _Found) -> list[Finding]:

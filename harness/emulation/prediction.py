@@ -5,12 +5,11 @@ from enum import StrEnum
 from math import exp, hypot, log
 
 from harness.domain.finding import Finding
+from harness.emulation.device_model import Z90
 from harness.emulation.thermal import Throttling
 
 _Z80 = 1.2816
 """Half-width of the central 80 % of a normal distribution, in standard deviations."""
-Z90 = 1.6449
-"""The same of the central 90 %."""
 
 
 class Bound(StrEnum):

@@ -39,8 +39,8 @@ def skeleton(
 
 
 def symbols(model: onnx.ModelProto, bound: Mapping[str, Shape]) -> dict[str, int]:
-    """Read the values of symbolic axes off the inputs whose shapes are given."""
-    known: dict[str, int] = {}
+    """Read the values of symbolic axes: given by name, or off inputs' shapes."""
+    known = {name: shape[0] for name, shape in bound.items() if len(shape) == 1}
     for value in model.graph.input:
         sizes = value.type.tensor_type.shape.dim
         shape = bound.get(value.name, ())

@@ -67,7 +67,7 @@ _SHADES: Mapping[str, str] = {
     Phase.BASELINE_AFTER.value: "#eef1f4",
 }
 _FONTS = "-apple-system,'Segoe UI','Helvetica Neue',Arial,'Noto Sans',sans-serif"
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "duanping",
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -124,7 +124,7 @@ def distribution(latencies: Sequence[Reals], percentiles: Sequence[Percentile]) 
         _tick_values(axes, *axes.get_xlim(), is_log=is_log)
         axes.set_xlabel(printed_unit(unit))
         axes.set_ylabel("n")
-        return _data_uri(figure)
+        return as_data_uri(figure)
 
 
 def over_time(panels: Sequence[Panel], unit: str, *, limit: float | None = None) -> str:
@@ -150,7 +150,7 @@ def over_time(panels: Sequence[Panel], unit: str, *, limit: float | None = None)
             axes.spines["left"].set_visible(False)
             axes.tick_params(left=False)
         figure.supxlabel("s", fontsize=8, color=_SOFT)
-        return _data_uri(figure)
+        return as_data_uri(figure)
 
 
 def rate_search(found: Sequence[Probe], bound_s: float) -> str:
@@ -176,7 +176,7 @@ def rate_search(found: Sequence[Probe], bound_s: float) -> str:
         axes.grid(visible=True)
         axes.set_xlabel("1/s")
         axes.set_ylabel(printed_unit(unit))
-        return _data_uri(figure)
+        return as_data_uri(figure)
 
 
 @contextmanager
@@ -184,7 +184,7 @@ def _drawing() -> Iterator[Figure]:
     """Give an empty figure under our own style, whatever the user's settings say."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(STYLE)
         yield Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), layout="constrained")
 
 
@@ -318,7 +318,7 @@ def _shortened(tag: re.Match[str]) -> str:
     return _LONG_DECIMAL.sub(r"\1", text)
 
 
-def _data_uri(figure: Figure) -> str:
+def as_data_uri(figure: Figure) -> str:
     """Write a figure as a ``data:`` URI of SVG, as small as keeps it sharp.
 
     Coordinates are cut to 0.1 pt; the font is named once; identifiers that nothing
