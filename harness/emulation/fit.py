@@ -71,7 +71,7 @@ FIT_FORMS: Mapping[str, FitForm] = {
             ("per_kernel",),
         ),
         pull=3.0,
-        residual=0.12,
+        residual=0.15,
     ),
     "cpu": FitForm(
         unit="cpu",
