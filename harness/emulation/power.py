@@ -1,9 +1,11 @@
-"""Work in time → a trace of power: the true mean over each reading interval."""
+"""Work in time → power: true, as steps, and read, as the mean of each interval."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.units import NS_PER_S
 
 INTERVAL_NS = 10_000_000
 """100 readings a second, as meters for small devices give."""
@@ -27,6 +29,57 @@ class Trace:
     times_ns: NDArray[np.int64]
     watts: NDArray[np.float64]
     interval_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waveform:
+    """True power as steps: `watts[i]` holds from `times_s[i]` to the next time.
+
+    The last power holds from the last time on. Times are of the trial's own clock.
+    """
+
+    times_s: NDArray[np.float64]
+    watts: NDArray[np.float64]
+
+
+def waveform(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Waveform:
+    """Give the true power of a trial from `begin_ns` to `end_ns`, edge by edge.
+
+    What a perfect meter would see; a simulated meter may read it at any rate. Where
+    one stretch begins as another ends, there is no step down to idle between them.
+    """
+    count = len(busy.start_ns)
+    edges = np.empty(2 * count + 2, dtype=np.int64)
+    edges[0], edges[-1] = begin_ns, end_ns
+    edges[1:-1:2], edges[2:-1:2] = busy.start_ns, busy.end_ns
+    watts = np.full(2 * count + 2, idle_w)
+    watts[1:-1:2] = busy.watts
+    # of edges at one instant only the last counts
+    lasts = np.append(edges[1:] > edges[:-1], [True])
+    kept_watts = watts[lasts]
+    changes = np.append([True], kept_watts[1:] != kept_watts[:-1])
+    changes[-1] = True
+    return Waveform(times_s=edges[lasts][changes] / NS_PER_S, watts=kept_watts[changes])
+
+
+def busy_of(
+    spans_ns: NDArray[np.int64],
+    speeds: NDArray[np.float64],
+    *,
+    active_w: float,
+    idle_w: float,
+) -> Busy:
+    """Give when a device worked and at which power, from spans (start, end) in ns.
+
+    A throttled device takes longer at a lower clock: energy above idle stays that
+    of the same work.
+    """
+    order = np.argsort(spans_ns[:, 0], kind="stable")
+    return Busy(
+        start_ns=spans_ns[order, 0],
+        end_ns=spans_ns[order, 1],
+        watts=(idle_w + (active_w - idle_w) * speeds)[order],
+    )
 
 
 def trace(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Trace:

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.emulation.power import READINGS_AT_MOST, Busy, trace
+from harness.emulation.power import (
+    READINGS_AT_MOST,
+    Busy,
+    busy_of,
+    trace,
+    waveform,
+)
+
+S = 1_000_000_000
 
 
 def busy(*stretches: tuple[int, int, float]) -> Busy:
@@ -64,3 +72,41 @@ def test_a_long_trial_is_read_more_slowly() -> None:
 
     assert len(taken.watts) <= READINGS_AT_MOST
     assert taken.times_ns[-1] == 10**13
+
+
+def test_the_true_power_is_steps_between_idle_and_work() -> None:
+    work = busy((2 * S, 4 * S, 3.0), (5 * S, 6 * S, 2.0))
+
+    true = waveform(work, idle_w=1.0, begin_ns=0, end_ns=8 * S)
+
+    assert true.times_s.tolist() == [0, 2, 4, 5, 6, 8]
+    assert true.watts.tolist() == [1, 3, 1, 2, 1, 1]
+
+
+def test_work_without_a_pause_is_one_step() -> None:
+    work = busy((0, 2 * S, 3.0), (2 * S, 3 * S, 3.0))
+
+    true = waveform(work, idle_w=1.0, begin_ns=0, end_ns=3 * S)
+
+    assert true.times_s[0] == 0
+    assert true.watts[0] == 3.0
+    assert set(true.watts[:-1].tolist()) == {3.0}
+
+
+@given(
+    gaps=st.lists(st.integers(0, 5), min_size=2, max_size=20),
+    seed=st.integers(0, 99),
+)
+def test_readings_hold_the_energy_of_the_true_power(gaps: list[int], seed: int) -> None:
+    edges = np.cumsum(gaps[: len(gaps) // 2 * 2]) * S // 3
+    spans = edges.reshape(-1, 2)
+    speeds = np.random.default_rng(seed).uniform(0.5, 1.0, len(spans))
+    work = busy_of(spans, speeds, active_w=2.0, idle_w=0.5)
+    end = int(edges[-1]) + S
+
+    read = trace(work, idle_w=0.5, begin_ns=0, end_ns=end)
+    true = waveform(work, idle_w=0.5, begin_ns=0, end_ns=end)
+
+    steps = np.diff(np.append(true.times_s, end / S))
+    read_j = (read.watts * widths(read.times_ns, 0) / S).sum()
+    assert (true.watts * steps).sum() == pytest.approx(read_j)
