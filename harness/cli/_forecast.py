@@ -207,3 +207,24 @@ def graph_facts(model: Costed) -> dict[str, object]:
         "unknown_operators": list(cost.unknown_operators),
         "unknown_shapes": len(cost.unknown_shapes),
     }
+
+
+def told(model: Costed) -> list[tuple[str, str]]:
+    """Give what a model asks for as names and texts, for a page."""
+    cost = model.cost
+    pairs = [
+        ("products", f"{cost.macs / 1e6:.4g} MMAC"),
+        ("kernels", str(cost.kernels)),
+        ("weights", quantity(cost.weight_bytes, "B")),
+        ("activations moved", quantity(cost.activation_bytes, "B")),
+        ("activations alive at once", quantity(cost.arena_bytes, "B")),
+        ("products of dead channels", f"{cost.dead_macs / 1e6:.4g} MMAC"),
+        ("products in more than 8 bits", f"{cost.wide_macs / 1e6:.4g} MMAC"),
+    ]
+    if cost.unknown_operators:
+        pairs.append(
+            ("unknown operators, costed by bytes", ", ".join(cost.unknown_operators))
+        )
+    if cost.unknown_shapes:
+        pairs.append(("kernels of unknown shape", str(len(cost.unknown_shapes))))
+    return pairs

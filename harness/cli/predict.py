@@ -18,6 +18,7 @@ from harness.cli._forecast import (
     notes_of,
     profiles_of,
     row_of,
+    told,
 )
 from harness.cli._frame import print_json
 from harness.cli._output import console
@@ -111,9 +112,8 @@ def _write(out: Path, model: Costed, forecasts: list[Forecast], limits: Limits) 
         case ".svg":
             content = svg_bytes(figure)
         case ".html":
-            facts = [(name, str(value)) for name, value in graph_facts(model).items()]
             rows = [row_of(one) for one in forecasts]
-            content = page(model.path.name, facts, HEADS, rows, figure)
+            content = page(model.path.name, told(model), HEADS, rows, figure)
         case _:
             raise UsageError(
                 f"'{out.suffix}' is no kind of page",

@@ -184,6 +184,11 @@ class Rates:
         """Say whether nothing published stands behind the parameter."""
         return self.sources.get(name, ASSUMED).startswith(ASSUMED)
 
+    def is_elsewhere(self, name: str) -> bool:
+        """Say whether the parameter is assumed, or was measured on another device."""
+        transferred = self.sources.get(name, "").startswith("transferred")
+        return self.is_assumed(name) or transferred
+
     @property
     def throttles(self) -> bool:
         """Say whether the device slows down when it is hot."""

@@ -5,7 +5,8 @@ with 90 % intervals and, where a workload is named, its tiers. Every page and ev
 picture says that all of it is emulated; there is no argument that leaves it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 
 import matplotlib as mpl
@@ -26,9 +27,7 @@ _SPOT_AREA = 220.0
 
 def picture(forecasts: Sequence[Forecast], limits: Limits) -> Figure:
     """Draw the roofline and the plane of latency and energy side by side."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with _styled():
         figure = Figure(figsize=(9.2, 3.7), layout="constrained")
         left, right = figure.subplots(1, 2)
         for place, one in enumerate(forecasts):
@@ -44,9 +43,7 @@ def picture(forecasts: Sequence[Forecast], limits: Limits) -> Figure:
 
 def svg_bytes(figure: Figure) -> bytes:
     """Write a picture as an SVG file."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with _styled():
         buffer = BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nothing)
@@ -68,15 +65,26 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    with _styled():
+        uri = as_data_uri(figure)
     text = environment.get_template("forecast.html.j2").render(
         model=model,
         facts=facts,
         heads=heads,
         rows=rows,
-        picture=as_data_uri(figure),
+        picture=uri,
         stamp=STAMP,
     )
     return text.encode()
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    """Draw and write under our own style, whatever the user's settings say."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
 
 
 def _draw_roof(axes: Axes, one: Forecast, colour: str) -> None:

@@ -53,6 +53,9 @@ _NOTES = (
     "emulation-not-validated",
     "outside-emulation-domain",
     "operator-unknown",
+    "operator-refused",
+    "emulated-fallback",
+    "borrowed-from-family",
     "does-not-fit-memory",
     "preset-not-evidential",
 )
