@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._anchors import anchors_from
@@ -97,7 +97,7 @@ def _against(device: DeviceProfile, source: Path, *, as_json: bool) -> int:
     held = sum(row.is_held for row in rows)
     errors = sorted(abs(row.ratio - 1) for row in rows)
     # fewer than so many are held by chance, if each is with a chance of 90 %
-    is_believable = float(binom.cdf(held, len(rows), _COVERAGE)) >= _SIGNIFICANT
+    is_believable = float(bdtr(held, len(rows), _COVERAGE)) >= _SIGNIFICANT
     facts = {
         "profile": device.name,
         "measurements": len(rows),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import ceil, exp, sqrt
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 COVERAGE = 0.90
 CONFORMAL_FROM = 20
@@ -42,4 +42,4 @@ def _student_bound(residuals: Sequence[float], usual: float) -> float:
     squares = sum(one * one for one in residuals)
     freedom = _PRIOR_COUNT + count
     variance = (_PRIOR_COUNT * usual**2 + squares) / freedom
-    return float(student.ppf((1 + COVERAGE) / 2, freedom)) * sqrt(variance)
+    return float(stdtrit(freedom, (1 + COVERAGE) / 2)) * sqrt(variance)

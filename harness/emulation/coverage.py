@@ -53,10 +53,10 @@ def beyond(
 
 def widened(factor_90: float, outside: Iterable[Beyond]) -> float:
     """Widen the factor that holds 90 % for a model that lies outside."""
-    whats = [one.what for one in outside]
-    if not whats:
+    names = [one.what for one in outside]
+    if not names:
         return factor_90
-    is_unseen = any(what.startswith(_UNSEEN) for what in whats)
+    is_unseen = any(name.startswith(_UNSEEN) for name in names)
     least = _LEAST_UNSEEN if is_unseen else _LEAST_OUTSIDE
     return max(float(factor_90**_WIDENED_BY), least)
 

@@ -12,6 +12,7 @@ from harness.domain.profile import Covered, DeviceProfile, EmulationModel, Sourc
 from harness.units import SCALES
 
 _DIGITS = 4
+_KIB = 1024.0
 _DECIMAL = {
     "MAC/s": ("MAC/s", "MMAC/s", "GMAC/s", "TMAC/s"),
     "B/s": ("B/s", "MB/s", "GB/s"),
@@ -32,6 +33,8 @@ def quantity_text(value: float, unit: str) -> str:
     '121.6 MMAC/s'
     """
     choices = _DECIMAL.get(unit, (unit,))
+    if unit == "B" and value >= _KIB and value % _KIB == 0:
+        return _memory(int(value))
     if value == 0:
         return f"0 {choices[0]}"
     fitting = [one for one in choices if value / SCALES[one][1] >= 1]
@@ -159,7 +162,7 @@ def _number(value: float) -> str:
 def _memory(size: int) -> str:
     for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= scale and size * 8 % scale == 0:
-            return f"{_number(size / scale)} {unit}"
+            return f"{size / scale:g} {unit}"
     return f"{size} B"
 
 
