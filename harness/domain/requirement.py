@@ -75,6 +75,11 @@ REASONS: frozenset[str] = frozenset(
         "no-power-readings",
         "not-readable",
         "trial-failed",
+        "readings-lost",
+        "readings-incomplete",
+        "readings-not-believed",
+        "too-little-idle",
+        "clocks-not-related",
         # not determined
         "uncertainty-too-large",
         "spread-above-limit",

@@ -1,11 +1,9 @@
-"""Work in time → power: true, as steps, and read, as the mean of each interval."""
+"""Work in time → a trace of power: the true mean over each reading interval."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness.units import NS_PER_S
 
 INTERVAL_NS = 10_000_000
 """100 readings a second, as meters for small devices give."""
@@ -29,37 +27,6 @@ class Trace:
     times_ns: NDArray[np.int64]
     watts: NDArray[np.float64]
     interval_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waveform:
-    """True power as steps: `watts[i]` holds from `times_s[i]` to the next time.
-
-    The last power holds from the last time on. Times are of the trial's own clock.
-    """
-
-    times_s: NDArray[np.float64]
-    watts: NDArray[np.float64]
-
-
-def waveform(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Waveform:
-    """Give the true power of a trial from `begin_ns` to `end_ns`, edge by edge.
-
-    What a perfect meter would see; a simulated meter may read it at any rate. Where
-    one stretch begins as another ends, there is no step down to idle between them.
-    """
-    count = len(busy.start_ns)
-    edges = np.empty(2 * count + 2, dtype=np.int64)
-    edges[0], edges[-1] = begin_ns, end_ns
-    edges[1:-1:2], edges[2:-1:2] = busy.start_ns, busy.end_ns
-    watts = np.full(2 * count + 2, idle_w)
-    watts[1:-1:2] = busy.watts
-    # of edges at one instant only the last counts
-    lasts = np.append(edges[1:] > edges[:-1], [True])
-    kept_watts = watts[lasts]
-    changes = np.append([True], kept_watts[1:] != kept_watts[:-1])
-    changes[-1] = True
-    return Waveform(times_s=edges[lasts][changes] / NS_PER_S, watts=kept_watts[changes])
 
 
 def busy_of(
@@ -96,6 +63,25 @@ def trace(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Trace:
         times_ns=edges[1:],
         watts=idle_w + np.diff(extra_j) / np.maximum(widths, 1) * 1e9,
         interval_ns=interval_ns,
+    )
+
+
+def waveform(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Trace:
+    """Give the power itself from `begin_ns` to `end_ns`: a reading for each stretch.
+
+    What a simulated meter measures has edges where the work has them, and not where
+    readings happen to end. `interval_ns` is that of the shortest stretch.
+    """
+    instants = np.column_stack((busy.start_ns, busy.end_ns)).ravel()
+    watts = np.column_stack((np.full(len(busy.watts), idle_w), busy.watts)).ravel()
+    times = np.append(instants, end_ns)
+    watts = np.append(watts, idle_w)
+    lengths = np.diff(times, prepend=begin_ns)
+    is_there = lengths > 0
+    return Trace(
+        times_ns=times[is_there],
+        watts=watts[is_there],
+        interval_ns=int(lengths[is_there].min()),
     )
 
 

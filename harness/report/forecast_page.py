@@ -15,12 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from harness.report.charts import STYLE, as_data_uri
+from harness.report.charts import SOFT, STYLE, data_uri
 from harness.report.forecast import STAMP, Forecast, Limits, Row
 from harness.units import from_si
 
 _COLOURS = ("#1f5f99", "#b3541e", "#3d7d3f", "#7a4b94", "#8a6d1d", "#456b78")
-_SOFT = "#64707d"
 _SPOT_AREA = 220.0
 """Of an operator that takes all of the time, in square points."""
 
@@ -66,7 +65,7 @@ def page(
         lstrip_blocks=True,
     )
     with _styled():
-        uri = as_data_uri(figure)
+        uri = data_uri(figure)
     text = environment.get_template("forecast.html.j2").render(
         model=model,
         facts=facts,
@@ -110,7 +109,7 @@ def _finish_roof(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("MAC / B")
     axes.set_ylabel("MAC / s")
-    axes.set_title("roofline · operators", fontsize=8, color=_SOFT)
+    axes.set_title("roofline · operators", fontsize=8, color=SOFT)
     axes.grid(visible=True, which="major")
     axes.set_axisbelow(True)
     axes.legend(fontsize=7, frameon=False, loc="lower right")
@@ -148,26 +147,26 @@ def _finish_plane(axes: Axes, limits: Limits) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     for tier, value in limits.latency_s.items():
-        axes.axvline(from_si(value, "ms"), color=_SOFT, linewidth=0.7, linestyle="--")
+        axes.axvline(from_si(value, "ms"), color=SOFT, linewidth=0.7, linestyle="--")
         axes.annotate(
             tier,
             (from_si(value, "ms"), 0.97),
             xycoords=axes.get_xaxis_transform(),
-            color=_SOFT,
+            color=SOFT,
             fontsize=7,
         )
     for tier, value in limits.energy_j.items():
-        axes.axhline(from_si(value, "mJ"), color=_SOFT, linewidth=0.7, linestyle=":")
+        axes.axhline(from_si(value, "mJ"), color=SOFT, linewidth=0.7, linestyle=":")
         axes.annotate(
             tier,
             (0.01, from_si(value, "mJ")),
             xycoords=axes.get_yaxis_transform(),
-            color=_SOFT,
+            color=SOFT,
             fontsize=7,
         )
     axes.set_xlabel("ms")
     axes.set_ylabel("mJ")
-    axes.set_title("latency · energy, 90 % intervals", fontsize=8, color=_SOFT)
+    axes.set_title("latency · energy, 90 % intervals", fontsize=8, color=SOFT)
     axes.grid(visible=True, which="major")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_formatter(NullFormatter())

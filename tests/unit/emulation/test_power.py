@@ -1,5 +1,7 @@
 """A trace of power holds exactly the energy of the work."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,12 +11,10 @@ from numpy.typing import NDArray
 from harness.emulation.power import (
     READINGS_AT_MOST,
     Busy,
-    busy_of,
+    Trace,
     trace,
     waveform,
 )
-
-S = 1_000_000_000
 
 
 def busy(*stretches: tuple[int, int, float]) -> Busy:
@@ -35,9 +35,10 @@ def widths(times: NDArray[np.int64], begin: int) -> NDArray[np.int64]:
         st.tuples(st.integers(0, 40_000_000), st.integers(1, 40_000_000)), max_size=30
     ),
     idle_w=st.floats(0.0, 1.0),
+    read=st.sampled_from([trace, waveform]),
 )
 def test_the_energy_of_the_trace_is_that_of_the_work(
-    lengths: list[tuple[int, int]], idle_w: float
+    lengths: list[tuple[int, int]], idle_w: float, read: Callable[..., Trace]
 ) -> None:
     now, stretches, expected_j = 5_000, [], 0.0
     for gap, length in lengths:
@@ -45,7 +46,10 @@ def test_the_energy_of_the_trace_is_that_of_the_work(
         now += gap + length
         expected_j += (idle_w * gap + 2.0 * length) * 1e-9
 
-    taken = trace(busy(*stretches), idle_w=idle_w, begin_ns=5_000, end_ns=now)
+    taken = read(
+        busy(*stretches), idle_w=idle_w, begin_ns=5_000, end_ns=now + 1_000_000
+    )
+    expected_j += idle_w * 1e-3
 
     energy_j = float(taken.watts @ widths(taken.times_ns, 5_000)) * 1e-9
     assert energy_j == pytest.approx(expected_j, rel=1e-9, abs=1e-12)
@@ -60,6 +64,15 @@ def test_a_reading_is_the_mean_over_the_interval_that_ends_at_its_time() -> None
     assert taken.watts.tolist() == pytest.approx([1.0, 2.0, 1.0])
 
 
+def test_a_waveform_has_its_edges_where_the_work_has_them() -> None:
+    taken = waveform(
+        busy((12, 17, 3.0), (17, 20, 2.0)), idle_w=1, begin_ns=0, end_ns=25
+    )
+
+    assert taken.times_ns.tolist() == [12, 17, 20, 25]
+    assert taken.watts.tolist() == [1.0, 3.0, 2.0, 1.0]
+
+
 def test_without_work_every_reading_is_idle() -> None:
     taken = trace(busy(), idle_w=0.5, begin_ns=0, end_ns=10**9)
 
@@ -72,41 +85,3 @@ def test_a_long_trial_is_read_more_slowly() -> None:
 
     assert len(taken.watts) <= READINGS_AT_MOST
     assert taken.times_ns[-1] == 10**13
-
-
-def test_the_true_power_is_steps_between_idle_and_work() -> None:
-    work = busy((2 * S, 4 * S, 3.0), (5 * S, 6 * S, 2.0))
-
-    true = waveform(work, idle_w=1.0, begin_ns=0, end_ns=8 * S)
-
-    assert true.times_s.tolist() == [0, 2, 4, 5, 6, 8]
-    assert true.watts.tolist() == [1, 3, 1, 2, 1, 1]
-
-
-def test_work_without_a_pause_is_one_step() -> None:
-    work = busy((0, 2 * S, 3.0), (2 * S, 3 * S, 3.0))
-
-    true = waveform(work, idle_w=1.0, begin_ns=0, end_ns=3 * S)
-
-    assert true.times_s[0] == 0
-    assert true.watts[0] == 3.0
-    assert set(true.watts[:-1].tolist()) == {3.0}
-
-
-@given(
-    gaps=st.lists(st.integers(0, 5), min_size=2, max_size=20),
-    seed=st.integers(0, 99),
-)
-def test_readings_hold_the_energy_of_the_true_power(gaps: list[int], seed: int) -> None:
-    edges = np.cumsum(gaps[: len(gaps) // 2 * 2]) * S // 3
-    spans = edges.reshape(-1, 2)
-    speeds = np.random.default_rng(seed).uniform(0.5, 1.0, len(spans))
-    work = busy_of(spans, speeds, active_w=2.0, idle_w=0.5)
-    end = int(edges[-1]) + S
-
-    read = trace(work, idle_w=0.5, begin_ns=0, end_ns=end)
-    true = waveform(work, idle_w=0.5, begin_ns=0, end_ns=end)
-
-    steps = np.diff(np.append(true.times_s, end / S))
-    read_j = (read.watts * widths(read.times_ns, 0) / S).sum()
-    assert (true.watts * steps).sum() == pytest.approx(read_j)
