@@ -61,6 +61,7 @@ def main(folder: Path) -> None:
             *_groups(usual),
             *_devices("Every device and stack", usual),
             *_devices("What is no device of its kind", odd),
+            *_siblings(usual),
             *_energy(usual),
             *_memory(usual, folder),
         ]
@@ -102,18 +103,14 @@ def _held(residuals: Mapping[str, float], usual: float) -> list[bool]:
 
 def _few_shot(cell: Cell) -> tuple[list[float], list[bool]]:
     """Calibrate on five models, spread over sizes, and predict all others."""
-    one_each = {anchor.model: anchor for anchor in cell.anchors}
-    if len(one_each) < _ENOUGH_FOR_FEW:
+    if len(cell.families) < _ENOUGH_FOR_FEW:
         return [], []
-    ordered = sorted(one_each.values(), key=lambda one: one.amounts.all_macs)
-    step = (len(ordered) - 1) / (_FEW - 1)
-    chosen = [ordered[round(place * step)] for place in range(_FEW)]
+    chosen, rest = _five(cell)
     form, prior = FIT_FORMS[cell.unit], prior_of(cell.unit, cell.precision)
     onchip = cell.onchip_bytes
     fitted = fit(chosen, form, prior, onchip_bytes=onchip)
     own = left_out(chosen, form, prior, onchip_bytes=onchip)
     bound = log(factor_90(list(own.values()), form.residual))
-    rest = [one for one in ordered if one not in chosen]
     found = [log(fitted.seconds(one.amounts, onchip) / one.seconds) for one in rest]
     return found, [abs(one) <= bound for one in found]
 
@@ -251,6 +248,85 @@ def _devices(title: str, measured: Sequence[Errors]) -> list[str]:
 
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+_SIBLINGS = ("Samsung Galaxy S24", "Samsung Galaxy S25")
+"""Devices whose figures a new NPU borrows from: the first that is another one."""
+
+
+def _siblings(measured: Sequence[Errors]) -> list[str]:
+    """Calibrate each NPU on five networks, with all figures of a sibling chip."""
+    lines = [
+        "## A new NPU from five networks and a sibling chip",
+        "",
+        "Rates and residuals of a sibling (Galaxy S24, or S25 for the S24 itself), then",
+        "five networks of the new device, spread over sizes; the rest is predicted.",
+        "",
+        _line("device · stack · precision", "predicted", *_HEADS[2:6], "held"),
+        "|---|---|---|---|---|---|---|",
+    ]
+    cells = {one.cell.key: one.cell for one in measured if one.cell.table == "ai_hub"}
+    everything: list[float] = []
+    all_held: list[bool] = []
+    for cell in cells.values():
+        sibling = _sibling_of(cell, cells.values())
+        if sibling is None:
+            continue
+        residuals, held = _from_sibling(cell, sibling)
+        everything += residuals
+        all_held += held
+        name = cell.key.replace(" | ", " · ")
+        lines.append(_line(name, str(len(held)), _figures(residuals), _share(held)))
+    total = _line("**all**", str(len(all_held)), _figures(everything), _share(all_held))
+    return [*lines, total, ""]
+
+
+def _sibling_of(cell: Cell, cells: Iterable[Cell]) -> Cell | None:
+    wanted = next(name for name in _SIBLINGS if name != cell.device)
+    alike = (
+        one
+        for one in cells
+        if (one.device, one.stack, one.precision)
+        == (wanted, cell.stack, cell.precision)
+    )
+    return next(alike, None)
+
+
+def _from_sibling(cell: Cell, sibling: Cell) -> tuple[list[float], list[bool]]:
+    form, onchip = FIT_FORMS[cell.unit], cell.onchip_bytes
+    prior = prior_of(cell.unit, cell.precision)
+    theirs = fit(sibling.anchors, form, prior, onchip_bytes=onchip)
+    known = {
+        one.model: log(theirs.seconds(one.amounts, onchip) / one.seconds)
+        for one in sibling.anchors
+    }
+    chosen, rest = _five(cell)
+    made = calibrate(
+        chosen,
+        Request(
+            unit=cell.unit,
+            prior=theirs.costs,
+            onchip_bytes=onchip,
+            source="fit:here",
+            known=known,
+        ),
+    )
+    bound = log(made.parameters["interval_known_90"].value)
+    residuals = [
+        log(made.fitted.seconds(one.amounts, onchip) / one.seconds) - known[one.model]
+        for one in rest
+        if one.model in known
+    ]
+    return residuals, [abs(one) <= bound for one in residuals]
+
+
+def _five(cell: Cell) -> tuple[list[Anchor], list[Anchor]]:
+    """Part the networks of a cell into five, spread over sizes, and the rest."""
+    one_each = {anchor.model: anchor for anchor in cell.anchors}
+    ordered = sorted(one_each.values(), key=lambda one: one.amounts.all_macs)
+    step = (len(ordered) - 1) / (_FEW - 1)
+    chosen = [ordered[round(place * step)] for place in range(_FEW)]
+    return chosen, [one for one in ordered if one not in chosen]
 
 
 def _energy(measured: Sequence[Errors]) -> list[str]:

@@ -130,6 +130,7 @@ def made(device: Device, cell: Cell) -> DeviceProfile:
             parameters=dict(sorted(parameters.items())),
             covered=calibrated.covered,
             left_out=calibrated.latency_left_out,
+            known=calibrated.known,
             family=f"usual of {cell.unit}" if calibrated.fitted.is_scale_only else "",
             sources=(SOURCES[device.source], *kept),
         ),

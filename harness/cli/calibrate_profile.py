@@ -1,5 +1,6 @@
 """``duanping calibrate-profile``: measurements of one's own board → its profile."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import exp
 from pathlib import Path
@@ -13,7 +14,7 @@ from harness.cli._anchors import Anchors, anchors_from
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.clock import SystemClock
-from harness.domain.profile import DeviceProfile, EmulationModel, Source
+from harness.domain.profile import DeviceProfile, EmulationModel, LeftOut, Source
 from harness.emulation.calibration import (
     Calibrated,
     Request,
@@ -23,7 +24,7 @@ from harness.emulation.calibration import (
     suggestions,
 )
 from harness.emulation.fit import FIT_FORMS, SHAPE_FROM
-from harness.emulation.networks import standard_networks
+from harness.emulation.networks import recognised, standard_networks
 from harness.emulation.predict import check, emulation_of
 from harness.emulation.priors import prior_of
 from harness.errors import StorageError, UnknownName, UsageError
@@ -81,8 +82,14 @@ def calibrate_profile(
     measured = anchors_from(source, precision=precision, prunes=prunes)
     idle_w = measured.idle_w if idle is None else parse_quantity(idle, "W")
     request = _request(base, computes, source, idle_w)
+    if like is None:
+        # its own earlier figures are no family's
+        own = emulation_of(base).family_known
+        request = replace(request, known={one.model: one.log_ratio for one in own})
+    names = _names(measured)
+    request = replace(request, known=_by_anchor(request.known, names))
     made = calibrate(measured.anchors, request)
-    profile = _merged(base, made, source, computes)
+    profile = _merged(base, made, source, request=request, names=names)
     check(profile)
     written = out or device
     _write(profile, written, made)
@@ -140,11 +147,42 @@ def _request(
         onchip_bytes=_onchip(model, unit),
         source=f"fit:{source.name}",
         idle_w=idle_w,
+        known=_known_to(model),
     )
 
 
+def _known_to(model: EmulationModel) -> dict[str, float]:
+    """Give the residuals of the networks that the family knows, own ones first."""
+    known = (*model.family_known, *model.known)
+    return {one.model: one.log_ratio for one in known}
+
+
+def _names(measured: Anchors) -> dict[str, str]:
+    """Give the standard network that each measured model is, where it is one."""
+    networks = standard_networks()
+    found = {}
+    for one in measured.anchors:
+        names = (one.model,) if one.model in networks else recognised(one.amounts)
+        if names:
+            found[one.model] = names[0]
+    return found
+
+
+def _by_anchor(
+    known: Mapping[str, float], names: Mapping[str, str]
+) -> dict[str, float]:
+    """Name what the family knows as the measurements name it, too."""
+    ours = {model: known[name] for model, name in names.items() if name in known}
+    return {**known, **ours}
+
+
 def _merged(
-    base: DeviceProfile, made: Calibrated, source: Path, unit: str
+    base: DeviceProfile,
+    made: Calibrated,
+    source: Path,
+    *,
+    request: Request,
+    names: Mapping[str, str],
 ) -> DeviceProfile:
     """Put the fitted numbers into the profile, with where they are from."""
     model = emulation_of(base)
@@ -161,10 +199,19 @@ def _merged(
         base,
         emulation=replace(
             model,
-            unit=unit,
+            unit=request.unit,
             parameters=dict(sorted({**model.parameters, **made.parameters}.items())),
             covered=made.covered,
             left_out=made.latency_left_out,
+            known=tuple(
+                replace(one, model=names.get(one.model, one.model))
+                for one in made.known
+            ),
+            family_known=tuple(
+                LeftOut(model=name, log_ratio=ratio)
+                for name, ratio in request.known.items()
+                if name not in names or names[name] == name
+            ),
             family=(model.family or model.stands_for) if borrows else "",
             sources=(ours, *kept),
         ),

@@ -16,6 +16,8 @@ from harness.cli._output import console
 from harness.domain.profile import DeviceProfile
 from harness.emulation.coverage import beyond, widened
 from harness.emulation.fit import Anchor
+from harness.emulation.known import family_correction
+from harness.emulation.networks import recognised
 from harness.emulation.predict import emulation_of, rates_of
 from harness.emulation.terms import terms_of
 from harness.errors import ExitCode, UsageError
@@ -134,16 +136,18 @@ def _compared(device: DeviceProfile, one: Anchor) -> _Compared:
         for term in terms
         if term.parameter.startswith("mac_rate.")
     }
+    # a model that the profile was fitted to is predicted by its rates alone
+    known = family_correction(emulation, [one.model, *recognised(one.amounts)], rates)
     outside = (
         ()
-        if emulation.covered is None
+        if emulation.covered is None or known is not None
         else beyond(emulation.covered, one.amounts, shares)
     )
     return _Compared(
         model=one.model,
         measured_s=one.seconds,
-        predicted_s=seconds,
-        factor_90=widened(rates.factor_90, outside),
+        predicted_s=seconds * (known.factor if known else 1.0),
+        factor_90=known.factor_90 if known else widened(rates.factor_90, outside),
         outside=tuple(found.what for found in outside),
     )
 

@@ -106,6 +106,11 @@ class EmulationModel:
     sources: tuple[Source, ...] = ()
     covered: Covered | None = None
     left_out: tuple[LeftOut, ...] = ()
+    known: tuple[LeftOut, ...] = ()
+    """Models that were measured: what the numbers themselves give, over measured."""
+    family_known: tuple[LeftOut, ...] = ()
+    """The same of a device of the family. What a sum of terms misses in a model, it
+    misses alike on devices of one family."""
     family: str = ""
     """The profile from which ratios were borrowed, where a device has few figures."""
 

@@ -5,7 +5,7 @@ they cannot say stays as the family says it, and is said to be borrowed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp, log
 
 import numpy as np
@@ -40,6 +40,8 @@ _NEAR = 5.0
 _ENERGY_TERMS_FROM = 8
 """Models with energy from which on products and bytes have an energy of their own."""
 _MEMORY_FROM = 3
+_KNOWN_RESIDUAL = 0.17
+"""Standard residual of networks that a sibling NPU knows, after the correction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Request:
     source: str
     """What is written behind each number, such as ``fit:my-board``."""
     idle_w: float | None = None
+    known: Mapping[str, float] = field(default_factory=dict)
+    """ln(predicted/measured) of models on a device of the family, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ class Calibrated:
     parameters: Mapping[str, Parameter]
     covered: Covered
     latency_left_out: tuple[LeftOut, ...]
+    known: tuple[LeftOut, ...]
+    """The measured models, by the fit that saw them all."""
     fitted: Fitted
     factor_90: float
     energy_left_out: tuple[LeftOut, ...] = ()
@@ -78,16 +84,23 @@ class Calibrated:
 
 
 def calibrate(anchors: Sequence[Anchor], request: Request) -> Calibrated:
-    """Fit all that the measurements can tell."""
+    """Fit all that the measurements can tell.
+
+    Models that the family knows are fitted as if the sum of terms missed nothing in
+    them, so that their own ways do not bend the rates.
+    """
     form = FIT_FORMS[request.unit]
     onchip = request.onchip_bytes
-    fitted = fit(anchors, form, request.prior, onchip_bytes=onchip)
-    residuals = left_out(anchors, form, request.prior, onchip_bytes=onchip)
+    typical = [_corrected(one, request.known) for one in anchors]
+    fitted = fit(typical, form, request.prior, onchip_bytes=onchip)
+    of_typical = left_out(typical, form, request.prior, onchip_bytes=onchip)
+    residuals = {n: r + request.known.get(n, 0.0) for n, r in of_typical.items()}
     shares = [share_vector(fitted, one.amounts, onchip) for one in anchors]
     factor = factor_90(list(residuals.values()), form.residual)
     energy, energy_residuals = _energy(anchors, request)
     memory, memory_residuals = _memory(anchors, request)
     latency = _rates(fitted, request.source) | _widths(factor, request.source)
+    latency |= _known_width(of_typical, request)
     seen, unseen = _classes(anchors, shares, form)
     return Calibrated(
         parameters={**latency, **energy, **memory},
@@ -95,14 +108,42 @@ def calibrate(anchors: Sequence[Anchor], request: Request) -> Calibrated:
             [one.amounts for one in anchors], seen, len({o.model for o in anchors})
         ),
         latency_left_out=_listed(residuals),
+        known=_listed(_in_sample(anchors, fitted, onchip)),
         fitted=fitted,
         factor_90=factor,
         energy_left_out=_listed(energy_residuals),
         memory_left_out=_listed(memory_residuals),
-        outliers=tuple(outliers(anchors, fitted, onchip)),
+        outliers=tuple(outliers(typical, fitted, onchip)),
         unseen=unseen,
         class_residuals=_by_class(anchors, shares, residuals, form),
     )
+
+
+def _corrected(one: Anchor, known: Mapping[str, float]) -> Anchor:
+    return replace(one, seconds=one.seconds * exp(known.get(one.model, 0.0)))
+
+
+def _known_width(
+    of_typical: Mapping[str, float], request: Request
+) -> dict[str, Parameter]:
+    """Give the factor for models that the family knows, from those measured here."""
+    ours = [r for name, r in of_typical.items() if name in request.known]
+    if not request.known:
+        return {}
+    factor = factor_90(ours, _KNOWN_RESIDUAL)
+    one = Parameter(value=factor, unit="ratio", source=request.source)
+    return {"interval_known_90": one}
+
+
+def _in_sample(
+    anchors: Sequence[Anchor], fitted: Fitted, onchip: float
+) -> dict[str, float]:
+    """Give ln(predicted/measured) of each model by the fit that saw it."""
+    found: dict[str, list[float]] = {}
+    for one in anchors:
+        ratio = log(fitted.seconds(one.amounts, onchip) / one.seconds)
+        found.setdefault(one.model, []).append(ratio)
+    return {model: float(np.median(ratios)) for model, ratios in found.items()}
 
 
 def suggestions(

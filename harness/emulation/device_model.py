@@ -105,6 +105,11 @@ WANTED: Mapping[str, Wanted] = {
         meaning="factor that 90 % of predictions are within; 0: from uncertainty",
         default=0.0,
     ),
+    "interval_known_90": Wanted(
+        unit="ratio",
+        meaning="the same for models that the family knows; 0: as interval_90",
+        default=0.0,
+    ),
     "jitter.sigma": Wanted(unit="ratio", meaning="log-normal scatter of latencies"),
     "jitter.between_runs": Wanted(
         unit="ratio", meaning="log-normal scatter of a run's median", default=0.0

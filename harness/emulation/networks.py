@@ -28,6 +28,10 @@ COLUMNS = (
 )
 """Products by class, kernels, and items of weights, activations moved, and alive."""
 
+_SAME = 0.005
+"""Products of one network agree to this share, however it was exported."""
+_ALIKE = 0.10
+"""Kernels and bytes agree only so far: exporters fuse and pad differently."""
 _ITEM_BYTES = {"int8": 1.0, "w8a8": 1.0, "fp16": 2.0, "float": 2.0, "w8a16": 2.0}
 
 
@@ -63,6 +67,36 @@ def standard_networks() -> Mapping[str, Network]:
     path = shipped.folder("models") / FILE
     with path.open(encoding="utf-8", newline="") as lines:
         return {row["network"]: _network(row) for row in csv.DictReader(lines)}
+
+
+def recognised(amounts: Amounts) -> tuple[str, ...]:
+    """Name the standard networks that a graph with these amounts may be.
+
+    Products by class, kernels, and bytes moved for a byte of weights have to agree,
+    so that the precision does not matter. Several names may stand for one network.
+    """
+    macs = amounts.all_macs
+    if not macs or not amounts.weight_bytes:
+        return ()
+    return tuple(
+        name
+        for name, one in standard_networks().items()
+        if _is_near(sum(one.macs.values()), macs, _SAME)
+        and all(
+            abs(one.macs[kind] - amounts.macs.get(kind, 0.0)) <= _SAME * macs
+            for kind in MULTIPLYING
+        )
+        and _is_near(one.kernels, amounts.kernels, _ALIKE)
+        and _is_near(
+            one.moved / one.weights,
+            amounts.activation_bytes / amounts.weight_bytes,
+            _ALIKE,
+        )
+    )
+
+
+def _is_near(one: float, other: float, within: float) -> bool:
+    return abs(one - other) <= within * max(one, other)
 
 
 def _network(row: Mapping[str, str]) -> Network:

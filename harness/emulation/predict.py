@@ -7,7 +7,7 @@ fitted to, or outside. A new form is one more entry in `FORMS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.domain.finding import Finding, Severity
 from harness.domain.profile import DeviceProfile, EmulationModel
@@ -17,6 +17,7 @@ from harness.emulation.device_model import Rates, read_rates
 from harness.emulation.fallback import split, term_of
 from harness.emulation.footprint import footprint_of, refusal
 from harness.emulation.graph_cost import GraphCost
+from harness.emulation.known import correction
 from harness.emulation.prediction import (
     Fallback,
     Prediction,
@@ -76,8 +77,11 @@ def _rates_1(
     terms = terms_of(rates, amounts)
     if fallback is not None:
         terms = (*terms, term_of(fallback))
-    outside = _outside(model, amounts, terms, cost)
-    factor = widened(rates.factor_90, outside)
+    known = correction(model, amounts_of(cost), rates)
+    if known is not None:
+        terms = tuple(replace(t, seconds=t.seconds * known.factor) for t in terms)
+    outside = () if known else _outside(model, amounts, terms, cost)
+    factor = known.factor_90 if known else widened(rates.factor_90, outside)
     memory = footprint_of(rates, cost)
     why_not = _refusal(rates, profile, model, cost)
     latency_s = sum(term.seconds for term in terms)
@@ -85,7 +89,7 @@ def _rates_1(
     active_w = rates["power.active"] + _moving_w(rates, amounts, latency_s)
     return Prediction(
         latency_s=latency_s,
-        per_call_s=rates["fixed"],
+        per_call_s=terms[0].seconds,
         terms=terms,
         factor_90=factor,
         energy_factor_90=combined_factor(factor, rates["energy.uncertainty"]),
@@ -98,7 +102,11 @@ def _rates_1(
         base_bytes=memory.base,
         peak_bytes=memory.peak,
         scatter=_scatter(rates),
-        standing=_standing(rates, model, terms, is_outside=bool(outside)),
+        standing=(
+            known.standing
+            if known
+            else _standing(rates, model, terms, is_outside=bool(outside))
+        ),
         fallback=fallback,
         throttling=throttling_of(rates, idle_w=idle_w, active_w=active_w),
         refusal=why_not,

@@ -24,6 +24,11 @@ class Bound(StrEnum):
 class Standing(StrEnum):
     """How well a prediction is founded."""
 
+    MEASURED = "measured"
+    """This very network was measured on this device; the figure is that one."""
+    KNOWN = "known"
+    """This network was measured on a device of the family, and corrected by it."""
+
     INTERPOLATED = "interpolated"
     """The model is of the kind that the device model was fitted to."""
     EXTRAPOLATED = "extrapolated"

@@ -3,6 +3,7 @@
 Which parameters a form wants is not known here; `harness.emulation` checks that.
 """
 
+from collections.abc import Mapping
 from math import log
 from typing import Literal
 
@@ -71,6 +72,13 @@ class WrittenEmulation(Written):
         default_factory=dict,
         description="Predicted over measured, by a fit without that model.",
     )
+    known: dict[str, Quantity] = Field(
+        default_factory=dict,
+        description="Predicted by these numbers over measured, of measured models.",
+    )
+    family_known: dict[str, Quantity] = Field(
+        default_factory=dict, description="The same of a device of the family."
+    )
     sources: tuple[WrittenSource, ...] = ()
 
 
@@ -90,12 +98,9 @@ def emulation_model(
         stack=dict(written.stack),
         sources=tuple(Source(**one.model_dump()) for one in written.sources),
         covered=_covered(written.covered, f"{where}/covered"),
-        left_out=tuple(
-            LeftOut(
-                model=model, log_ratio=_log_ratio(text, f"{where}/left_out/{model}")
-            )
-            for model, text in written.left_out.items()
-        ),
+        left_out=_ratios(written.left_out, f"{where}/left_out"),
+        known=_ratios(written.known, f"{where}/known"),
+        family_known=_ratios(written.family_known, f"{where}/family_known"),
         parameters={
             name: _parameter(one, f"{where}/parameters/{name}")
             for name, one in written.parameters.items()
@@ -118,6 +123,13 @@ def _covered(written: WrittenCovered | None, where: str) -> Covered | None:
         activations_bytes=stretch(written.activations, "B", "activations"),
         classes=written.classes,
         models=written.models,
+    )
+
+
+def _ratios(written: Mapping[str, str], where: str) -> tuple[LeftOut, ...]:
+    return tuple(
+        LeftOut(model=name, log_ratio=_log_ratio(text, f"{where}/{name}"))
+        for name, text in written.items()
     )
 
 

@@ -8,7 +8,13 @@ between 1 and 1000, where there is one.
 from collections.abc import Iterator, Mapping
 from math import exp, log10
 
-from harness.domain.profile import Covered, DeviceProfile, EmulationModel, Source
+from harness.domain.profile import (
+    Covered,
+    DeviceProfile,
+    EmulationModel,
+    LeftOut,
+    Source,
+)
 from harness.units import SCALES
 
 _DIGITS = 4
@@ -109,14 +115,23 @@ def _emulation(model: EmulationModel) -> Iterator[str]:
         yield f'{name} = {{ value = "{value}", source = {_text(one.source)} }}'
     if model.covered is not None:
         yield from _covered(model.covered)
-    if model.left_out:
-        yield ""
-        yield "# predicted over measured, each by a fit that had not seen the model"
-        yield "[emulation.left_out]"
-        for left in model.left_out:
-            yield f'{_text(left.model)} = "{exp(left.log_ratio):.4f} ratio"'
+    for name, ratios, meaning in (
+        ("left_out", model.left_out, "by a fit that had not seen the model"),
+        ("known", model.known, "by the numbers above; corrects such a model"),
+        ("family_known", model.family_known, "of the family's device"),
+    ):
+        yield from _ratios(name, ratios, meaning)
     for source in model.sources:
         yield from _source(source)
+
+
+def _ratios(name: str, ratios: tuple[LeftOut, ...], meaning: str) -> Iterator[str]:
+    if ratios:
+        yield ""
+        yield f"# predicted over measured, {meaning}"
+        yield f"[emulation.{name}]"
+        for one in ratios:
+            yield f'{_text(one.model)} = "{exp(one.log_ratio):.4f} ratio"'
 
 
 def _table(name: str, entries: Mapping[str, str]) -> Iterator[str]:

@@ -204,11 +204,11 @@ def test_a_profile_that_is_written_reads_back_as_it_was(
         assert after[key].source == one.source
     assert again.emulation.sources == profile.emulation.sources
     assert again.emulation.stack == profile.emulation.stack
-    for left, right in zip(
-        again.emulation.left_out, profile.emulation.left_out, strict=True
-    ):
-        assert left.model == right.model
-        assert left.log_ratio == pytest.approx(right.log_ratio, abs=1e-3)
+    for table in ("left_out", "known", "family_known"):
+        ours, theirs = (getattr(p.emulation, table) for p in (again, profile))
+        for left, right in zip(ours, theirs, strict=True):
+            assert left.model == right.model
+            assert left.log_ratio == pytest.approx(right.log_ratio, abs=1e-3)
 
 
 def test_every_number_of_a_shipped_device_model_has_a_source() -> None:
