@@ -12,6 +12,7 @@ from math import exp, log
 from pathlib import Path
 from statistics import median
 
+from figures import WITHIN, figures, line, mean, middle, share
 from tables import Cell, all_cells, rows_of
 
 from harness.emulation.calibration import Request, calibrate
@@ -130,20 +131,6 @@ def _is_odd(cell: Cell) -> bool:
     return cell.device.startswith(_NO_DEVICE_OF_THE_KIND)
 
 
-def _figures(residuals: Iterable[float]) -> str:
-    errors = sorted(abs(exp(one) - 1) for one in residuals)
-    if not errors:
-        return "– | – | – | –"
-    within = [sum(e <= limit for e in errors) / len(errors) for limit in _WITHIN]
-    mean = sum(errors) / len(errors)
-    middle = median(errors)
-    return f"{mean:.1%} | {middle:.1%} | {within[0]:.0%} | {within[1]:.0%}"
-
-
-def _share(held: Sequence[bool]) -> str:
-    return f"{sum(held) / len(held):.0%}" if held else "–"
-
-
 def _head() -> list[str]:
     return [
         "# Prediction errors",
@@ -172,7 +159,6 @@ _HEADS = (
     "by MACs, median",
     "held",
 )
-_WITHIN = (0.10, 0.25)
 
 _GROUPS = {
     ("mlperf_edge", "cpu", "int8"): "CPU boards, TFLite and ArmNN, int8",
@@ -192,7 +178,7 @@ def _groups(measured: Sequence[Errors]) -> list[str]:
     lines = [
         "## By group",
         "",
-        _line(*_HEADS, "5 anchors, median", "5 anchors, held"),
+        line(*_HEADS, "5 anchors, median", "5 anchors, held"),
         "|---" * (len(_HEADS) + 2) + "|",
     ]
     grouped: dict[tuple[str, str, str], list[Errors]] = defaultdict(list)
@@ -205,49 +191,40 @@ def _groups(measured: Sequence[Errors]) -> list[str]:
         few = [r for one in some for r in one.few]
         few_held = [h for one in some for h in one.few_held]
         lines.append(
-            f"| {title} | {len(model_out)} | {_figures(model_out)} |"
-            f" {_middle(r for one in some for r in one.by_family)} |"
-            f" {_middle(r for one in some for r in one.macs_only)} |"
-            f" {_share(held)} | {_middle(few)} | {_share(few_held)} |"
+            f"| {title} | {len(model_out)} | {figures(model_out)} |"
+            f" {middle(r for one in some for r in one.by_family)} |"
+            f" {middle(r for one in some for r in one.macs_only)} |"
+            f" {share(held)} | {middle(few)} | {share(few_held)} |"
         )
     everything = [h for one in measured for h in one.held]
     said = (
         f"Over all {len(everything)} left-out predictions the 90 % intervals held "
-        f"{_share(everything)}."
+        f"{share(everything)}."
     )
     return [*lines, "", said, ""]
-
-
-def _middle(residuals: Iterable[float]) -> str:
-    errors = [abs(exp(one) - 1) for one in residuals]
-    return f"{median(errors):.1%}" if errors else "–"
 
 
 def _devices(title: str, measured: Sequence[Errors]) -> list[str]:
     lines = [
         f"## {title}",
         "",
-        _line(*_HEADS, "90 % within ×/÷"),
+        line(*_HEADS, "90 % within ×/÷"),
         "|---" * (len(_HEADS) + 1) + "|",
     ]
     ordered = sorted(measured, key=lambda one: (one.cell.table, one.cell.key))
     lines += [
-        _line(
+        line(
             one.cell.key.replace(" | ", " · "),
             str(len(one.by_model)),
-            _figures(one.by_model.values()),
-            _middle(one.by_family),
-            _middle(one.macs_only),
-            _share(one.held),
+            figures(one.by_model.values()),
+            middle(one.by_family),
+            middle(one.macs_only),
+            share(one.held),
             f"{one.factor:.2f}",
         )
         for one in ordered
     ]
     return [*lines, ""]
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 _SIBLINGS = ("Samsung Galaxy S24", "Samsung Galaxy S25")
@@ -259,10 +236,10 @@ def _siblings(measured: Sequence[Errors]) -> list[str]:
     lines = [
         "## A new NPU from five networks and a sibling chip",
         "",
-        "Rates and residuals of a sibling (Galaxy S24, or S25 for the S24 itself), then",
+        "Rates and residuals of a sibling (Galaxy S24; S25 for the S24 itself), then",
         "five networks of the new device, spread over sizes; the rest is predicted.",
         "",
-        _line("device · stack · precision", "predicted", *_HEADS[2:6], "held"),
+        line("device · stack · precision", "predicted", *_HEADS[2:6], "held"),
         "|---|---|---|---|---|---|---|",
     ]
     cells = {one.cell.key: one.cell for one in measured if one.cell.table == "ai_hub"}
@@ -276,8 +253,8 @@ def _siblings(measured: Sequence[Errors]) -> list[str]:
         everything += residuals
         all_held += held
         name = cell.key.replace(" | ", " · ")
-        lines.append(_line(name, str(len(held)), _figures(residuals), _share(held)))
-    total = _line("**all**", str(len(all_held)), _figures(everything), _share(all_held))
+        lines.append(line(name, str(len(held)), figures(residuals), share(held)))
+    total = line("**all**", str(len(all_held)), figures(everything), share(all_held))
     return [*lines, total, ""]
 
 
@@ -350,10 +327,10 @@ def _energy(measured: Sequence[Errors]) -> list[str]:
         pooled[one.cell.unit] += given.values()
         lines.append(
             f"| {one.cell.key.replace(' | ', ' · ')} | {len(given)} |"
-            f" {_mean(given.values())} | {_mean(whole.values())} |"
+            f" {mean(given.values())} | {mean(whole.values())} |"
         )
     lines += [
-        f"| **all of {unit}** | {len(some)} | {_mean(some)} | |"
+        f"| **all of {unit}** | {len(some)} | {mean(some)} | |"
         for unit, some in sorted(pooled.items())
     ]
     lines += [
@@ -374,11 +351,6 @@ def _request(unit: str, precision: str) -> Request:
     return Request(
         unit=unit, prior=prior_of(unit, precision), onchip_bytes=0.0, source="fit:here"
     )
-
-
-def _mean(residuals: Iterable[float]) -> str:
-    errors = [abs(exp(one) - 1) for one in residuals]
-    return f"{sum(errors) / len(errors):.1%}" if errors else "–"
 
 
 def _memory(measured: Sequence[Errors], folder: Path) -> list[str]:
@@ -413,13 +385,13 @@ def _memory_row(name: str, anchors: Sequence[Anchor], unit: str) -> str:
     raw = [log(one.amounts.live_bytes / (one.peak_bytes or 1.0)) for one in anchors]
     made = calibrate(anchors, _request(unit, "int8"))
     fitted = [one.log_ratio for one in made.memory_left_out]
-    within = [abs(exp(one) - 1) <= _WITHIN[1] for one in fitted]
+    within = [abs(exp(one) - 1) <= WITHIN[1] for one in fitted]
     bias = exp(sum(raw) / len(raw))
-    alone = _mean(raw) if unit == "mcu" else "–"
+    alone = mean(raw) if unit == "mcu" else "–"
     shown = f"×{bias:.2f}" if unit == "mcu" else "–"
     return (
         f"| {name} | {len(anchors)} | {alone} | {shown} |"
-        f" {_mean(fitted)} | {_share(within)} |"
+        f" {mean(fitted)} | {share(within)} |"
     )
 
 

@@ -11,6 +11,7 @@ from math import exp
 
 from harness.domain.profile import EmulationModel, LeftOut
 from harness.emulation.amounts import Amounts
+from harness.emulation.coverage import NOTABLE_SHARE
 from harness.emulation.device_model import Rates
 from harness.emulation.networks import recognised
 from harness.emulation.prediction import Standing
@@ -33,7 +34,7 @@ def correction(
     model: EmulationModel, amounts: Amounts, rates: Rates
 ) -> Correction | None:
     """Look a graph up among the known networks; None where it is new."""
-    if not (model.known or model.family_known):
+    if not (model.known or model.family_known) or _is_of_other_width(model, amounts):
         return None
     names = recognised(amounts)
     own = _residual(model.known, names)
@@ -60,6 +61,13 @@ def family_correction(
         factor_90=rates["interval_known_90"] or rates.factor_90,
         standing=Standing.KNOWN,
     )
+
+
+def _is_of_other_width(model: EmulationModel, amounts: Amounts) -> bool:
+    """Say whether the graph is float where 8 bits were measured, or the reverse."""
+    wide = sum(amounts.wide_macs.values()) > NOTABLE_SHARE * amounts.all_macs
+    is_float = model.stack.get("precision", "").startswith(("fp", "float"))
+    return wide is not is_float
 
 
 def _residual(known: Sequence[LeftOut], names: Sequence[str]) -> LeftOut | None:

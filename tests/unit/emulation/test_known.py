@@ -85,6 +85,16 @@ def test_what_was_measured_on_the_device_is_what_is_predicted() -> None:
     assert prediction.factor_90 == pytest.approx(1.1)
 
 
+def test_a_float_network_is_not_the_one_that_was_measured_in_eight_bits() -> None:
+    own = (LeftOut(model="resnet18", log_ratio=log(1.6)),)
+    cost = graph_like("resnet18")
+    wide = replace(cost, nodes=tuple(replace(n, is_wide=True) for n in cost.nodes))
+
+    prediction = predict(profile_that_knows(known=own), wide)
+
+    assert prediction.standing is not Standing.MEASURED
+
+
 def test_what_was_measured_on_the_family_corrects_with_its_own_interval() -> None:
     theirs = (LeftOut(model="resnet18", log_ratio=log(0.5)),)
     profile = profile_that_knows(family_known=theirs)
