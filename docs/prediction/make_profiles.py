@@ -5,6 +5,7 @@ device of `devices.DEVICES`.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tables import Cell, all_cells
 
 from harness.domain.profile import DeviceProfile, EmulationModel, Parameter, Source
 from harness.emulation.calibration import Request, calibrate
+from harness.emulation.fit import FIT_FORMS, fit
 from harness.emulation.predict import check, emulation_of
 from harness.emulation.priors import prior_of
 from harness.schema.profile import load_profile, profile_path
@@ -68,7 +70,7 @@ def main(folder: Path) -> None:
     cells = all_cells(folder)
     for device in DEVICES:
         (cell,) = (one for one in cells if one.key.startswith(device.cell))
-        profile = made(device, cell)
+        profile = made(device, cell, _float_twin(cell, cells))
         check(profile)
         path = PROFILES / f"{device.name}.toml"
         remark = (
@@ -82,7 +84,29 @@ def main(folder: Path) -> None:
         )
 
 
-def made(device: Device, cell: Cell) -> DeviceProfile:
+def _float_twin(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+    """Find the same device and stack in float, where it was published."""
+    wanted = (cell.device, cell.stack, "float")
+    alike = (one for one in cells if (one.device, one.stack, one.precision) == wanted)
+    return next(alike, None)
+
+
+def _wide_factor(cell: Cell, twin: Cell, source: str) -> Parameter:
+    """Give how much longer a product takes in float than in eight bits."""
+    costs = [
+        fit(
+            one.anchors,
+            FIT_FORMS[one.unit],
+            prior_of(one.unit, one.precision),
+            onchip_bytes=one.onchip_bytes,
+        ).costs["mac_rate.dense"]
+        for one in (cell, twin)
+    ]
+    factor = max(1.0, costs[1] / costs[0])
+    return Parameter(value=factor, unit="ratio", source=f"{source} and float")
+
+
+def made(device: Device, cell: Cell, twin: Cell | None) -> DeviceProfile:
     """Make one profile: fits, published facts, and the template for the rest."""
     template = load_profile(profile_path(device.template))
     model = emulation_of(template)
@@ -112,6 +136,8 @@ def made(device: Device, cell: Cell) -> DeviceProfile:
             source=f"assumed: the share of {device.template}, {idle_share:.2f}",
         )
     parameters |= _facts(device, cell)
+    if twin is not None:
+        parameters["wide_factor"] = _wide_factor(cell, twin, source)
     for name, (value, unit, why) in device.overrides.items():
         parameters[name] = Parameter(value=value, unit=unit, source=why)
     kept = [one for one in model.sources if one.id != device.source]

@@ -81,7 +81,8 @@ def _rates_1(
     if known is not None:
         terms = tuple(replace(t, seconds=t.seconds * known.factor) for t in terms)
     outside = () if known else _outside(model, amounts, terms, cost)
-    factor = known.factor_90 if known else widened(rates.factor_90, outside)
+    doubts = () if known else (*outside, *_doubts(model, cost))
+    factor = known.factor_90 if known else widened(rates.factor_90, doubts)
     memory = footprint_of(rates, cost)
     why_not = _refusal(rates, profile, model, cost)
     latency_s = sum(term.seconds for term in terms)
@@ -105,7 +106,7 @@ def _rates_1(
         standing=(
             known.standing
             if known
-            else _standing(rates, model, terms, is_outside=bool(outside))
+            else _standing(rates, model, terms, is_outside=bool(doubts))
         ),
         fallback=fallback,
         throttling=throttling_of(rates, idle_w=idle_w, active_w=active_w),
@@ -158,6 +159,20 @@ def _outside(
         if term.parameter.startswith("mac_rate.")
     }
     return beyond(model.covered, amounts, shares)
+
+
+def _doubts(model: EmulationModel, cost: GraphCost) -> tuple[Beyond, ...]:
+    """List what was counted only in part; each has a finding of its own."""
+    found = {
+        "unknown operators": float(len(cost.unknown_operators)),
+        "unknown shapes": float(len(cost.unknown_shapes)),
+        "class of wide products": _wide_share(model, cost),
+    }
+    return tuple(
+        Beyond(what=what, value=value, least=0.0, greatest=0.0)
+        for what, value in found.items()
+        if value
+    )
 
 
 def _refusal(
@@ -234,11 +249,17 @@ def _said(outside: Sequence[Beyond]) -> Finding:
 
 def _wide(of: _Found) -> list[Finding]:
     """Say that products are not in 8 bits, where the rates are only of those."""
-    wide = of.cost.wide_macs / of.cost.macs if of.cost.macs else 0.0
-    is_float = of.model.stack.get("precision", "").startswith(("fp", "float"))
-    if wide <= NOTABLE_SHARE or is_float:
+    wide = _wide_share(of.model, of.cost)
+    if not wide:
         return []
     return [_finding("outside-emulation-domain", float_macs=round(wide, 3))]
+
+
+def _wide_share(model: EmulationModel, cost: GraphCost) -> float:
+    """Give the share of products in more than 8 bits; 0 where that is as measured."""
+    wide = cost.wide_macs / cost.macs if cost.macs else 0.0
+    is_float = model.stack.get("precision", "").startswith(("fp", "float"))
+    return 0.0 if wide <= NOTABLE_SHARE or is_float else wide
 
 
 def _unvalidated(rates: Rates, terms: Sequence[Term]) -> tuple[str, ...]:

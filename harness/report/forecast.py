@@ -43,5 +43,7 @@ class Row:
 
 def quantity(value: float, unit: str) -> str:
     """Write a predicted value with three digits: its error is larger than that."""
+    if not value:
+        return f"0 {unit}"
     shown = unit_for(unit, value)
     return f"{from_si(value, shown):.3g} {shown}"

@@ -195,3 +195,16 @@ def test_operators_stand_under_the_roof_with_shares_that_add_up() -> None:
         assert spot.macs_a_second <= roof.peak_macs_a_second
         assert spot.macs_a_second <= spot.macs_a_byte * roof.bytes_a_second * 1.2
     assert roof.ridge == pytest.approx(100e6 / 2e6)
+
+
+def test_what_is_counted_only_in_part_widens_the_interval() -> None:
+    profile = a_profile({"interval_90": 1.2})
+
+    shapes = predict(profile, replace(COST, unknown_shapes=("n",)))
+    operators = predict(profile, replace(COST, unknown_operators=("Odd",)))
+    nodes = tuple(replace(node, is_wide=True) for node in COST.nodes)
+    wide = predict(profile, replace(COST, nodes=nodes))
+
+    assert shapes.factor_90 == operators.factor_90 == pytest.approx(1.5)
+    assert wide.factor_90 == pytest.approx(3.0)
+    assert shapes.standing is Standing.EXTRAPOLATED
