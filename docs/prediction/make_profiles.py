@@ -70,7 +70,7 @@ def main(folder: Path) -> None:
     cells = all_cells(folder)
     for device in DEVICES:
         (cell,) = (one for one in cells if one.key.startswith(device.cell))
-        profile = made(device, cell, _float_twin(cell, cells))
+        profile = made(device, cell, float_twin(cell, cells))
         check(profile)
         path = PROFILES / f"{device.name}.toml"
         remark = (
@@ -84,7 +84,7 @@ def main(folder: Path) -> None:
         )
 
 
-def _float_twin(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+def float_twin(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
     """Find the same device and stack in float, where it was published."""
     wanted = (cell.device, cell.stack, "float")
     alike = (one for one in cells if (one.device, one.stack, one.precision) == wanted)
