@@ -6,43 +6,27 @@ environment, and none of the user's variables but where things are.
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from harness import plugins
 from harness.clock import Clock, SystemClock
 from harness.domain.origin import Origin
-from harness.domain.plan import RuntimeSettings, Trial
+from harness.domain.plan import Trial
 from harness.domain.profile import Conditions, DeviceProfile
-from harness.domain.query import (
-    MemoryMeasured,
-    ModelLoaded,
-    Noted,
-    Outcome,
-    OutputsChecked,
-    TrialEnded,
-    TrialEvent,
-    TrialStarted,
-)
-from harness.domain.scenario import ColdStart, Periodic
+from harness.domain.query import TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.errors import DeployMismatch, Unsupported
 from harness.links.filedigest import digest_of, model_files
-from harness.loadgen.machine import cold_starts
-from harness.loadgen.wire import Order, Task
+from harness.meters.process import sampled
 from harness.plugins import Address
-from harness.targets.agentlife import Place, live
+from harness.targets.agentlife import Place
+from harness.targets.apart import available_cores, clean_environment, share_cores
 from harness.targets.base import Deployment
-from harness.targets.host import (
-    available_cores,
-    clean_environment,
-    describe_host,
-    read_conditions,
-    share_cores,
-)
-from harness.units import NS_PER_S
+from harness.targets.host import describe_host, read_conditions
+from harness.targets.performing import Performer, longest_silence_s
 
 HANG_AFTER_S = 120.0
 """A load or a query longer than this, beside the trial's own windows, is a hang."""
@@ -62,14 +46,6 @@ def open_target(
     yield LocalTarget(profile, SystemClock(), hang_after_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Inspected:
-    """What the runtime made of a model, and how the question ended."""
-
-    loaded: ModelLoaded | None
-    ended: TrialEnded
-
-
 class LocalTarget:
     """This machine. A `Target`."""
 
@@ -79,7 +55,7 @@ class LocalTarget:
         self._profile = profile
         self._clock = clock
         self._hang_after_s = hang_after_s
-        self._inspected: dict[tuple[str, RuntimeSettings], _Inspected] = {}
+        self._performer = Performer(clock, self._place, runtime_opener)
 
     def identify(self) -> SutDescription:
         """Describe hardware, system and runtime. Changes nothing."""
@@ -129,85 +105,7 @@ class LocalTarget:
         After a Ctrl-C the trial ends as interrupted, and KeyboardInterrupt is raised
         once that event has been taken.
         """
-        yield TrialStarted(trial=trial.id, clock=self._clock.name)
-        inspected = self._inspect(trial, on)
-        if inspected.ended.outcome is Outcome.INTERRUPTED:
-            events: Iterator[TrialEvent] = iter((inspected.ended,))
-        elif isinstance(trial.scenario, ColdStart):
-            events = self._start_again_and_again(trial, on, inspected)
-        else:
-            events = self._live(Task.MEASURE, trial, on, inspected)
-        for event in events:
-            yield event
-            if isinstance(event, TrialEnded) and event.outcome is Outcome.INTERRUPTED:
-                raise KeyboardInterrupt
-
-    def _start_again_and_again(
-        self, trial: Trial, on: Deployment, inspected: _Inspected
-    ) -> Iterator[TrialEvent]:
-        """Start one process after the other; of facts, those of the first are kept."""
-        ended = TrialEnded(trial=trial.id, outcome=Outcome.DONE, queries=0)
-        checks: list[OutputsChecked] = []
-        for start in range(cold_starts(trial)):
-            for event in self._live(Task.START, trial, on, inspected):
-                match event:
-                    case TrialEnded():
-                        ended = replace(event, queries=ended.queries + event.queries)
-                    case OutputsChecked():
-                        checks.append(event)
-                    case ModelLoaded() | MemoryMeasured() | Noted() if start > 0:
-                        pass
-                    case _:
-                        yield event
-            if ended.outcome is not Outcome.DONE:
-                break
-        if checks:
-            yield _summed(checks)
-        yield ended
-
-    def _inspect(self, trial: Trial, on: Deployment) -> _Inspected:
-        """Ask a process of its own, once a model and settings: it costs a load."""
-        key = (on.model.sha256, trial.settings)
-        if key in self._inspected:
-            return self._inspected[key]
-        loaded: ModelLoaded | None = None
-        ended = TrialEnded(trial=trial.id, outcome=Outcome.FAILED, queries=0)
-        for event in live(self._order(Task.INSPECT, trial, on), self._place(trial)):
-            match event:
-                case ModelLoaded():
-                    loaded = event
-                case TrialEnded():
-                    ended = event
-                case _:
-                    pass  # readings of a process that measures nothing
-        inspected = _Inspected(loaded=loaded, ended=ended)
-        if ended.outcome is not Outcome.INTERRUPTED:
-            self._inspected[key] = inspected
-        return inspected
-
-    def _live(
-        self, task: Task, trial: Trial, on: Deployment, inspected: _Inspected
-    ) -> Iterator[TrialEvent]:
-        """Let one agent live, and add what was inspected to what it loaded."""
-        with closing(live(self._order(task, trial, on), self._place(trial))) as life:
-            for event in life:
-                if isinstance(event, ModelLoaded):
-                    yield from _loaded_as_inspected(event, inspected)
-                else:
-                    yield event
-
-    def _order(self, task: Task, trial: Trial, on: Deployment) -> Order:
-        opener = plugins.find(plugins.RUNTIMES, trial.settings.runtime)
-        return Order(
-            task=task,
-            trial=trial,
-            runtime=f"{opener.__module__}:{opener.__qualname__}",
-            model_path=str(on.path),
-            sha256=on.model.sha256,
-            inputs=on.model.inputs,
-            external=on.model.external,
-            samples_path=str(on.samples) if on.samples else None,
-        )
+        return self._performer.execute(trial, on)
 
     def _place(self, trial: Trial) -> Place:
         threads = trial.settings.intra_op_threads
@@ -216,43 +114,12 @@ class LocalTarget:
             clock=self._clock,
             environment=clean_environment(threads),
             model_cores=model_cores,
-            other_cores=other_cores,
+            sampled=partial(sampled, clock=self._clock, cores=other_cores),
             silence_s=self._hang_after_s + longest_silence_s(trial),
         )
 
 
-def longest_silence_s(trial: Trial) -> float:
-    """Say how long an agent may rightly say nothing: a baseline, or a busy schedule."""
-    window_ns = trial.minimum.duration_ns
-    if isinstance(trial.scenario, Periodic):
-        window_ns = max(window_ns, trial.minimum.queries * trial.scenario.period_ns)
-    return max(trial.baseline_ns, window_ns) / NS_PER_S
-
-
-def _loaded_as_inspected(
-    loaded: ModelLoaded, inspected: _Inspected
-) -> Iterator[TrialEvent]:
-    found = inspected.loaded
-    if found is None:
-        reason = inspected.ended.reason
-        yield Noted(trial=loaded.trial, key="inspection", value=reason)
-        yield loaded
-        return
-    yield replace(
-        loaded,
-        quantised_nodes=found.quantised_nodes,
-        quantisable_nodes=found.quantisable_nodes,
-        placement=found.placement,
-    )
-
-
-def _summed(checks: list[OutputsChecked]) -> OutputsChecked:
-    """Add up the checks of cold starts; one whose digest strays counts as differing."""
-    first = checks[0]
-    strays = sum(check.sha256 != first.sha256 for check in checks)
-    return replace(
-        first,
-        compared=sum(check.compared for check in checks),
-        differing=max(strays, sum(check.differing for check in checks)),
-        non_finite=sum(check.non_finite for check in checks),
-    )
+def runtime_opener(name: str) -> str:
+    """Give ``module:function`` of the runtime of that name. Raises UnknownName."""
+    opener = plugins.find(plugins.RUNTIMES, name)
+    return f"{opener.__module__}:{opener.__qualname__}"

@@ -39,9 +39,10 @@ from harness.loadgen.wire import Order, Task, encode_order
 from harness.plugins import Address
 from harness.runtimes.onnxbytes import identity_model
 from harness.targets.agentlife import COMMAND
+from harness.targets.apart import clean_environment
 from harness.targets.base import Deployment, Target
-from harness.targets.host import clean_environment
-from harness.targets.local import LocalTarget, longest_silence_s, open_target
+from harness.targets.local import LocalTarget, open_target
+from harness.targets.performing import longest_silence_s
 from harness.testing.builders import a_model, a_profile, a_trial
 from harness.units import NS_PER_S
 
