@@ -16,7 +16,9 @@ from harness.errors import UnknownName
 VERBS = {
     "run": "Measure a device, or a model of one: bundle, grade and report.",
     "plan": "Show what run would do, and how long it takes; touches nothing.",
-    "devices": "List the device profiles that are shipped.",
+    "devices": "List device profiles and this desk's targets; probe, pin, power-cycle.",
+    "sync-models": "Send the models of a run to its board ahead of time.",
+    "shell": "Log in to a board of lab.toml, its key pinned.",
     "meters": "List ports and drivers of meters; probe, watch, capture.",
     "models": "List the reference models; build them; look at one.",
     "doctor": "Look at this machine: what would disturb a measurement?",
@@ -53,7 +55,9 @@ def _dispatch(arguments: list[str]) -> object:
         return None
     if verb not in VERBS:
         raise UnknownName("verb", verb, VERBS)
-    command = typer.main.get_command(import_module(f"harness.cli.{verb}").app)
+    command = typer.main.get_command(
+        import_module(f"harness.cli.{verb.replace('-', '_')}").app
+    )
     name = f"duanping {verb}"
     return command.main(args=rest, prog_name=name, standalone_mode=False)
 

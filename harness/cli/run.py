@@ -38,7 +38,8 @@ def run(
         str | None,
         typer.Option(
             help="Where the model runs: emulated@ (a model of the device; the default "
-            "without a lab file) or local@ (this machine is the device)."
+            "without a lab file), local@ (this machine is the device) or a board, "
+            "such as linux@ssh:root@192.168.7.2."
         ),
     ] = None,
     meter: Annotated[
@@ -175,6 +176,7 @@ def _execute(
                 report=progress.show,
                 ambient_degc=intake.lab.ambient_degc,
                 metering=metering,
+                boards=intake.lab.boards,
             ),
             writer,
         )

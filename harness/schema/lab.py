@@ -6,12 +6,14 @@ given" in the report. The tables `lab`, `customer`, `item`, `dates`, `sampling`,
 asks for. A device profile is shared between desks; this file stays on its own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.domain.board import Board
 from harness.domain.record import LabInfo
 from harness.errors import SchemaError, UsageError
 from harness.plugins import Address
@@ -20,6 +22,7 @@ from harness.units import parse_quantity
 
 FORMAT = "duanping/lab/1"
 FILE_NAME = "lab.toml"
+_NOT_BOARDS = ("local", "emulated")
 
 _COLDEST_DEGC, _HOTTEST_DEGC = -90.0, 200.0
 """Beyond what any climatic chamber reaches: a slip of the pen."""
@@ -94,6 +97,18 @@ class WrittenDevice(Written):
     address: str
 
 
+class WrittenTarget(WrittenDevice):
+    """A target: where it is, and how a board is reached and set up."""
+
+    host_key: str = ""
+    client_key: str = ""
+    python: str = "python3"
+    folder: str = ".cache/duanping"
+    runtime: str = ""
+    power_cycle: str = ""
+    holder: str = ""
+
+
 class WrittenLab(Written):
     """A lab file."""
 
@@ -111,7 +126,7 @@ class WrittenLab(Written):
     amends: str = ""
     amendment_reason: str = ""
     conditions: WrittenConditions = WrittenConditions()
-    targets: dict[str, WrittenDevice] = Field(default_factory=dict)
+    targets: dict[str, WrittenTarget] = Field(default_factory=dict)
     meters: dict[str, WrittenDevice] = Field(default_factory=dict)
 
 
@@ -123,6 +138,8 @@ class Lab:
     ambient_degc: float | None = None
     targets: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
+    boards: dict[str, Board] = field(default_factory=dict)
+    """What is known of boards beside their address, by address."""
 
     def target_for(self, profile: str) -> str | None:
         """Give the address of the target that is named like the profile, if any."""
@@ -145,6 +162,7 @@ def load_lab(path: Path) -> Lab:
         ambient_degc=_ambient(written.conditions, where),
         targets=_addresses(written.targets, f"{where}: /targets"),
         meters=_addresses(written.meters, f"{where}: /meters"),
+        boards=_boards(written.targets, path),
     )
 
 
@@ -199,7 +217,31 @@ def _ambient(conditions: WrittenConditions, where: str) -> float | None:
     return degc
 
 
-def _addresses(devices: dict[str, WrittenDevice], where: str) -> dict[str, str]:
+def _boards(targets: dict[str, WrittenTarget], lab: Path) -> dict[str, Board]:
+    """Give what is known of each target that has more than an address.
+
+    Paths on this host are from the lab file's folder.
+    """
+    found = {}
+    for name, target in targets.items():
+        more = target.model_dump(exclude={"address"}, exclude_defaults=True)
+        if not more:
+            continue
+        address = Address.parse(target.address)
+        if address.driver in _NOT_BOARDS:
+            raise SchemaError(
+                f"'{next(iter(more))}' is for boards, which {address} is not",
+                where=f"{lab}: /targets/{name}",
+                remedy="Remove it, or give the board's address.",
+            )
+        for key in ("client_key", "runtime"):
+            if more.get(key):
+                more[key] = str(lab.parent / Path(more[key]).expanduser())
+        found[str(address)] = Board(**more)
+    return found
+
+
+def _addresses(devices: Mapping[str, WrittenDevice], where: str) -> dict[str, str]:
     addresses = {}
     for name, device in devices.items():
         try:
