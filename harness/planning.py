@@ -6,7 +6,7 @@ seeds and minima. It knows no device, no file and no clock.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import numpy as np
@@ -16,8 +16,10 @@ from harness.domain.plan import (
     Minimum,
     Plan,
     Preset,
+    Pulses,
     RuntimeSettings,
     Seeds,
+    Supply,
     Trial,
 )
 from harness.domain.profile import DeviceProfile
@@ -78,6 +80,11 @@ _HOST_MINIMUM = Minimum(queries=64, duration_ns=NS_PER_S)
 _HOST_WARM_UP = Minimum(queries=8, duration_ns=0)
 _DEVICE_WARM_UP = Minimum(queries=16, duration_ns=NS_PER_S)
 _BASELINE_NS = 2 * NS_PER_S
+_IDLE_READINGS = 12
+"""Ten readings of idle at least, and one lost at either end (power: idle)."""
+_GUARD_READINGS = 3
+_LENGTHS = (1.0, 1.5, 2.0)
+"""Windows of runs in turn, with a meter: energy has to grow in proportion to work."""
 _COLD_STARTS = {"rapid": 5, "quick": 10, "standard": 30, "official": 30}
 _VIRTUAL_QUERIES = 3000
 """Virtual time costs nothing, so an emulated run is long enough for every percentile
@@ -87,6 +94,27 @@ _PROCESS_START_S = 0.8
 """Expected cost of starting a process beside the model; for the time shown only."""
 _VIRTUAL_TRIAL_S = 0.4
 """Expected cost of a trial in virtual time; for the time shown only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterUse:
+    """A meter, and what it asks of the trials that it reads."""
+
+    address: str
+    step_ns: int
+    """Interval between readings as they enter the record."""
+    latency_ns: int = 0
+    """How long after its interval a reading may arrive."""
+    pulses: Pulses | None = None
+    """Marks that relate its clock to the trial's; the seed is chosen anew each time."""
+    window_ns: int = 0
+    """Shortest window for the uncertainty that the user wants to claim."""
+    supply: Supply = field(default_factory=Supply)
+
+    @property
+    def settling_ns(self) -> int:
+        """How long it still sees what was before: three readings and its delay."""
+        return _GUARD_READINGS * self.step_ns + self.latency_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +136,8 @@ class Ingredients:
     """Workload id → the model file that the host executes for reference."""
     seed: int = 0
     provider: str = "CPUExecutionProvider"
-    meter: str = ""
-    """Address of the meter that reads the device's power; empty: none."""
+    meter: MeterUse | None = None
+    """What reads the device's power; None: nothing does."""
 
 
 def preset_named(name: str) -> Preset:
@@ -141,7 +169,8 @@ def make_plan(parts: Ingredients) -> Plan:
         preset=parts.preset,
         models=tuple(models[name] for name in sorted(models)),
         trials=trials,
-        meter=parts.meter,
+        meter=parts.meter.address if parts.meter else "",
+        supply=parts.meter.supply if parts.meter else Supply(),
     )
 
 
@@ -152,7 +181,14 @@ def expected_seconds(trial: Trial) -> float:
     if isinstance(trial.scenario, ColdStart):
         return trial.minimum.queries * _PROCESS_START_S
     windows_ns = 2 * trial.baseline_ns + trial.warm_up.duration_ns + _window_ns(trial)
+    if trial.pulses is not None:
+        windows_ns += 2 * _mark_ns(trial.pulses)
     return _PROCESS_START_S + windows_ns / NS_PER_S
+
+
+def _mark_ns(pulses: Pulses) -> int:
+    """Give about how long one mark takes, with three chips of rest on either side."""
+    return (pulses.chips + 6) * pulses.chip_ns
 
 
 def _window_ns(trial: Trial) -> int:
@@ -210,9 +246,10 @@ def _trial(
         model=models[workload.id].name,
         scenario=scenario,
         run=run,
-        warm_up=_HOST_WARM_UP if is_host else _DEVICE_WARM_UP,
-        minimum=_HOST_MINIMUM if is_host else _minimum_of(scenario, parts),
-        baseline_ns=0 if is_host else _BASELINE_NS,
+        warm_up=_HOST_WARM_UP if is_host else _warm_up_of(parts),
+        minimum=_HOST_MINIMUM if is_host else _minimum_of(scenario, parts, run),
+        baseline_ns=0 if is_host else _baseline_ns(parts),
+        pulses=None if is_host else _pulses(scenario, parts, identity),
         seeds=Seeds(
             arrival=_seed(parts.seed, "arrival", *identity),
             # the same samples in every arm and run, so that outputs can be compared
@@ -226,18 +263,49 @@ def _trial(
     )
 
 
-def _minimum_of(scenario: Scenario, parts: Ingredients) -> Minimum:
+def _warm_up_of(parts: Ingredients) -> Minimum:
+    """Warm up until a slow meter sees the load alone when the window begins."""
+    if parts.meter is None:
+        return _DEVICE_WARM_UP
+    duration_ns = max(_DEVICE_WARM_UP.duration_ns, parts.meter.settling_ns)
+    return replace(_DEVICE_WARM_UP, duration_ns=duration_ns)
+
+
+def _baseline_ns(parts: Ingredients) -> int:
+    """Rest long enough for readings of idle alone."""
+    if parts.meter is None:
+        return _BASELINE_NS
+    idle_ns = _IDLE_READINGS * parts.meter.step_ns + parts.meter.settling_ns
+    return max(_BASELINE_NS, idle_ns)
+
+
+def _pulses(
+    scenario: Scenario, parts: Ingredients, identity: tuple[str, ...]
+) -> Pulses | None:
+    """Give each trial marks of its own, so that no two can be taken for each other."""
+    if parts.meter is None or parts.meter.pulses is None:
+        return None
+    if isinstance(scenario, ColdStart):
+        return None
+    return replace(parts.meter.pulses, seed=_seed(parts.seed, "pulses", *identity))
+
+
+def _minimum_of(scenario: Scenario, parts: Ingredients, run: int) -> Minimum:
     is_virtual = parts.target.startswith(EMULATED)
     if isinstance(scenario, ColdStart):
         starts = _VIRTUAL_COLD_STARTS if is_virtual else _COLD_STARTS[parts.preset.name]
         return Minimum(queries=starts, duration_ns=0)
     asked = parts.preset.minimum
-    if is_virtual:
-        return replace(asked, queries=_VIRTUAL_QUERIES)
-    if parts.meter:
-        window_ns = max(asked.duration_ns, parts.preset.energy_window_ns)
-        return replace(asked, duration_ns=window_ns)
-    return asked
+    if is_virtual and not (parts.meter and isinstance(scenario, Periodic)):
+        # a simulated meter would have to read for an hour of periods
+        asked = replace(asked, queries=_VIRTUAL_QUERIES)
+    if parts.meter is None:
+        return asked
+    energy_ns = max(parts.preset.energy_window_ns, parts.meter.window_ns)
+    longer = 1.0
+    if isinstance(scenario, SingleStream):
+        longer = _LENGTHS[(run - 1) % len(_LENGTHS)]
+    return replace(asked, duration_ns=max(asked.duration_ns, round(longer * energy_ns)))
 
 
 def _seed(base: int, *words: str) -> int:

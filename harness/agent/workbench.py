@@ -122,6 +122,12 @@ class Workbench:
         self._watch = self._watched(order, self._check)
         return self._watch
 
+    def work_until(self, instant_ns: int) -> None:
+        """Keep a core busy until the instant: a load whose edges are sharp."""
+        now_ns = self._clock.now_ns
+        while now_ns() < instant_ns:
+            pass
+
     def check_outputs(self, first: Feeds) -> OutputsChecked | None:
         """Compute again what was looked at; None where no query was measured.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness import plugins
 from harness.bench.metering import Metering
+from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
 from harness.domain.board import Board
 from harness.domain.origin import Origin
@@ -122,7 +123,11 @@ def _events(
     trial: Trial, target: Target, deployment: Deployment, bench: Bench
 ) -> Iterator[TrialEvent]:
     """Give the trial's events, the meter's readings among them, its end last."""
-    if bench.metering is None or trial.arm is not Arm.DEVICE or _is_virtual(trial):
+    if trial.arm is Arm.DEVICE and _is_virtual(trial) and bench.plan.meter:
+        events = target.execute(trial, deployment)
+        yield from metered_virtually(trial, bench.plan.meter, events)
+        return
+    if bench.metering is None or trial.arm is not Arm.DEVICE:
         yield from target.execute(trial, deployment)
         return
     with bench.metering.recording(trial.id) as recording:

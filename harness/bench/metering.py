@@ -59,6 +59,12 @@ class Metering:
             recording.stop()
             thread.join()
 
+    def read_until(self, trial: str, until_ns: int) -> "Recording":
+        """Read power here and now until its clock says so: for virtual time."""
+        recording = Recording(trial, self._meter, self._clock, self._limits)
+        recording.read(until_ns)
+        return recording
+
     def notes(self, trial: str) -> Iterator[Noted]:
         """Say in the record what the meter says of itself."""
         one = self._identity
@@ -119,13 +125,18 @@ class Recording:
         self._blocks: list[ReadingBlock] = []
         self._notes: list[Noted] = []
 
-    def read(self) -> None:
-        """Read until stopped; a meter that fails ends the recording, not the trial."""
+    def read(self, until_ns: int | None = None) -> None:
+        """Read until stopped, or until a time of the clock.
+
+        A meter that fails ends the recording, not the trial.
+        """
         try:
             with self._meter.acquire(["power"]) as acquisition:
                 while not self._stopped.is_set():
                     until = Deadline.after(_TURN_S, self._clock)
                     self._blocks.extend(acquisition.blocks(until))
+                    if until_ns is not None and self._clock.now_ns() >= until_ns:
+                        break
                 loss = acquisition.loss()
         except EquipmentError as error:
             self._note("meter.failure", error.sentence())
@@ -157,12 +168,12 @@ class Recording:
         """Note the limits of error of the ranges that the trace touched."""
         watts = np.concatenate([np.asarray(block.values) for block in blocks])
         limits = self._limits(float(watts.min()), float(watts.max()))
-        mean_w = abs(float(watts.mean()))
         facts = {
             "meter.gain_ratio": limits.gain_ratio,
             "meter.timebase_ratio": limits.timebase_ratio,
             "meter.offset_w": limits.offset_w,
-            "meter.offset_ratio": limits.offset_w / mean_w if mean_w else 0.0,
+            "meter.resolution_w": limits.resolution_w,
+            "meter.latency_s": limits.latency_s,
         }
         for key, value in facts.items():
             yield Noted(trial=self._trial, key=key, value=f"{value:.6g}")

@@ -8,13 +8,21 @@ from rich.console import Console
 
 from harness import __version__
 from harness.bench.conduct import Bench, conduct
-from harness.bench.intake import Intake, Request, gather, gather_again
+from harness.bench.intake import (
+    Intake,
+    Request,
+    gather,
+    gather_again,
+    parse_claim,
+    supply_of,
+)
 from harness.bench.metering import Metering, metered
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
 from harness.cli._progress import RunProgress, announced
 from harness.clock import SystemClock
+from harness.domain.plan import Boundary, Plan
 from harness.domain.requirement import Tier
 from harness.planning import expected_seconds
 from harness.record.bundle import RecordWriter
@@ -47,6 +55,24 @@ def run(
         typer.Option(
             help="What reads the device's power, such as rapl@, "
             "ppk2@serial:/dev/ttyACM0?voltage=3V or ppk2@sim:idle-10mW."
+        ),
+    ] = None,
+    boundary: Annotated[
+        Boundary | None,
+        typer.Option(help="What the meter's power is the power of."),
+    ] = None,
+    single_supply: Annotated[
+        bool | None,
+        typer.Option(
+            "--single-supply/--several-supplies",
+            help="Whether nothing but the metered supply feeds the device.",
+        ),
+    ] = None,
+    claim: Annotated[
+        str | None,
+        typer.Option(
+            "--energy-claim",
+            help="Uncertainty of energy to reach, at the power expected: 5%@20mW.",
         ),
     ] = None,
     suite: Annotated[
@@ -111,6 +137,8 @@ def run(
         preset=preset,
         target=target,
         meter=meter,
+        supply=supply_of(boundary, is_single=single_supply),
+        claim=parse_claim(claim) if claim else None,
         suite=suite,
         model=model,
         role=role,
@@ -135,7 +163,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
-        metered(intake.plan.meter, clock) as metering,
+        metered(_real_meter(intake.plan), clock) as metering,
         RecordWriter.create(
             out,
             intake.plan,
@@ -154,13 +182,18 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
         intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
     with (
-        metered(intake.plan.meter, clock) as metering,
+        metered(_real_meter(intake.plan), clock) as metering,
         RecordWriter.resume(
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,
     ):
         _execute(intake, writer, metering, console)
     return bundle
+
+
+def _real_meter(plan: Plan) -> str:
+    """Name the meter to open: one that reads a model of a device is opened with it."""
+    return "" if plan.is_emulated else plan.meter
 
 
 def _execute(

@@ -4,6 +4,7 @@ It has no clock and never waits; every event says when it happened. Instructions
 coarse (thousands of queries each), so nothing of this runs inside a timed window.
 The order of phases is that of the method, section 1: idle baseline, load, warm-up,
 measured window or windows, idle baseline. ColdStart has none but load and query.
+Where a meter needs marks, pulses follow the first baseline and precede the last.
 """
 
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from harness.domain.scenario import (
 )
 from harness.loadgen.arrivals import periodic, poisson
 from harness.loadgen.earlystop import allowed_late, needed_queries
+from harness.loadgen.pulses import Burst as PulseBurst
+from harness.loadgen.pulses import PulsePlan
 from harness.loadgen.search import Search
 from harness.units import NS_PER_S
 
@@ -38,6 +41,15 @@ class Idle:
     """Do nothing until the instant: a baseline."""
 
     phase: Phase
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Work and rest in turn, at these instants, then rest until the last one."""
+
+    phase: Phase
+    pulses: PulseBurst
     until_ns: int
 
 
@@ -83,12 +95,12 @@ class Finish:
     """The trial is over."""
 
 
-Instruction = Idle | Load | Burst | Replay | Finish
+Instruction = Idle | Mark | Load | Burst | Replay | Finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """The trial begins, a baseline is over, or the model is ready."""
+    """The trial begins, a baseline or a mark is over, or the model is ready."""
 
     now_ns: int
 
@@ -118,9 +130,11 @@ class Stage(Enum):
 
     OUTSET = "outset"
     BASELINE = "baseline"
+    MARKING = "marking"
     LOADING = "loading"
     WARMING = "warming"
     MEASURING = "measuring"
+    MARKING_AGAIN = "marking again"
     SETTLING = "settling"
     OVER = "over"
 
@@ -178,15 +192,19 @@ def step(  # noqa: PLR0911 - one line a stage
         case Stage.OUTSET, Reached(now_ns=now):
             return _baseline_or_load(state, now)
         case Stage.BASELINE, Reached(now_ns=now):
+            return _mark_or_load(state, now)
+        case Stage.MARKING, Reached(now_ns=now):
             return _load(state, now)
         case Stage.LOADING, Reached(now_ns=now):
             return _first_queries(state, now)
         case Stage.WARMING, BurstDone():
             return _measure(state, event)
         case Stage.MEASURING, BurstDone(now_ns=now):
-            return _settle(state, now)
+            return _mark_or_settle(state, now)
         case Stage.MEASURING, ReplayDone():
             return _after_replay(state, event)
+        case Stage.MARKING_AGAIN, Reached(now_ns=now):
+            return _settle(state, now)
         case Stage.SETTLING, Reached():
             return _over(state)
         case _:
@@ -195,10 +213,51 @@ def step(  # noqa: PLR0911 - one line a stage
 
 def _baseline_or_load(state: State, now: int) -> tuple[State, Instruction]:
     if not state.trial.baseline_ns or isinstance(state.trial.scenario, ColdStart):
-        return _load(state, now)
+        return _mark_or_load(state, now)
     until = now + state.trial.baseline_ns
     idle = Idle(phase=Phase.BASELINE_BEFORE, until_ns=until)
     return replace(state, stage=Stage.BASELINE), idle
+
+
+def _mark_or_load(state: State, now: int) -> tuple[State, Instruction]:
+    plan = _pulses(state.trial)
+    if plan is None:
+        return _load(state, now)
+    mark = Mark(
+        phase=Phase.PREAMBLE,
+        pulses=plan.preamble(now),
+        until_ns=now + plan.duration_ns,
+    )
+    return replace(state, stage=Stage.MARKING), mark
+
+
+def _mark_or_settle(state: State, now: int) -> tuple[State, Instruction]:
+    plan = _pulses(state.trial)
+    if plan is None:
+        return _settle(state, now)
+    start = now + _rest_of_period_ns(state.trial)
+    mark = Mark(
+        phase=Phase.POSTAMBLE,
+        pulses=plan.postamble(start),
+        until_ns=start + plan.duration_ns,
+    )
+    return replace(state, stage=Stage.MARKING_AGAIN), mark
+
+
+def _rest_of_period_ns(trial: Trial) -> int:
+    """Give a rest after which the last period, which is in the window, is over."""
+    match trial.scenario:
+        case Periodic(period_ns=period_ns):
+            return period_ns
+        case _:
+            return 0
+
+
+def _pulses(trial: Trial) -> PulsePlan | None:
+    """Give the marks of a trial; a cold start has no window to be laid over."""
+    if trial.pulses is None or isinstance(trial.scenario, ColdStart):
+        return None
+    return PulsePlan.of(trial.pulses)
 
 
 def _load(state: State, now: int) -> tuple[State, Instruction]:
@@ -260,7 +319,7 @@ def _after_replay(state: State, done: ReplayDone) -> tuple[State, Instruction]:
             again = replace(state, starts_left=state.starts_left - 1)
             return _load(again, done.now_ns)
         case _:
-            return _settle(state, done.now_ns)
+            return _mark_or_settle(state, done.now_ns)
 
 
 def _after_probe(
@@ -271,7 +330,7 @@ def _after_probe(
     search = state.search.after(is_kept=done.late <= state.allowed_late)
     state = replace(state, search=search)
     if search.is_over:
-        return _settle(state, done.now_ns)
+        return _mark_or_settle(state, done.now_ns)
     return _probe(state, server)
 
 

@@ -51,6 +51,34 @@ class Load:
         return total * (_RIPPLE / _TONES)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Waveform:
+    """The power that something drew: readings of it, each the mean of its interval.
+
+    `skew` is by how much the clock of the instrument that reads it runs slow: its
+    second s is the device's s·(1 + skew). Before and after, the first and last
+    readings go on.
+    """
+
+    ends_s: NDArray[np.float64]
+    powers_w: NDArray[np.float64]
+    skew: float = 0.0
+    seed: int = 0
+
+    def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the power at each time, float64 of the same shape."""
+        device_s = np.asarray(seconds, float) * (1.0 + self.skew)
+        place = np.searchsorted(self.ends_s, device_s)
+        found: NDArray[np.float64] = self.powers_w[
+            np.minimum(place, len(self.powers_w) - 1)
+        ]
+        return found
+
+
+Drawn = Load | Waveform
+"""What a simulated instrument measures."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shape:
     levels: int

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
-from harness.clock import Clock
+from harness.clock import Clock, Deadline
 from harness.domain.origin import Origin
 from harness.errors import SchemaError, UnknownName, Unsupported
 from harness.links.bytelink import KINDS, ByteLink, open_link
@@ -19,12 +19,13 @@ from harness.links.loop import looped
 from harness.links.replay import RecordingLink, load_capture, recording, replayed
 from harness.meters.base import Meter
 from harness.meters.drivers import DRIVERS, Driver, Options, Wired
-from harness.meters.loads import parse_load
+from harness.meters.loads import Drawn, parse_load
 from harness.plugins import Address
 
 ALL_KINDS = (*KINDS, "sim", "replay")
 _EVERY_DRIVER = ("baud",)
 _EVERY_SIMULATOR = ("seed",)
+_PACE_NS = 50_000_000
 
 Wrap = Callable[[ByteLink], ByteLink]
 """What is put between the driver and its link: nothing, a recorder, a fault."""
@@ -57,13 +58,58 @@ def open_recorded(address: Address, clock: Clock, path: Path) -> Iterator[Meter]
 
 
 @contextmanager
-def open_through(address: Address, clock: Clock, wrap: Wrap) -> Iterator[Meter]:
-    """Open a meter with something put between it and its link."""
+def open_on(address: Address, clock: Clock, drawn: Drawn) -> Iterator[Meter]:
+    """Open a simulated meter on what something drew, in place of a named load.
+
+    Raises Unsupported for a real meter, or one whose address names a load.
+    """
+    kind, rest, _ = _read(address, _driver(address))
+    if kind != "sim" or rest:
+        raise Unsupported(
+            "Only a simulated meter without a load of its own can read this",
+            where=str(address),
+            remedy=f"Write {address.driver}@sim:",
+        )
+    with open_through(
+        address, clock, lambda link: _PacedLink(link, clock), drawn
+    ) as meter:
+        yield meter
+
+
+class _PacedLink:
+    """Lets virtual time pass in steps, as a host does that polls: 50 ms a read.
+
+    Shorter than what any simulated instrument can hold back, longer than a packet.
+    """
+
+    def __init__(self, inner: ByteLink, clock: Clock) -> None:
+        self.where = inner.where
+        self._inner = inner
+        self._clock = clock
+
+    def read(self, most: int, until: Deadline) -> bytes:
+        """Give what has come by then, or later the first that comes."""
+        self._clock.wait_until(min(self._clock.now_ns() + _PACE_NS, until.at_ns))
+        return self._inner.read(most, until)
+
+    def write(self, data: bytes) -> None:
+        """Pass the bytes on."""
+        self._inner.write(data)
+
+
+@contextmanager
+def open_through(
+    address: Address, clock: Clock, wrap: Wrap, drawn: Drawn | None = None
+) -> Iterator[Meter]:
+    """Open a meter with something put between it and its link.
+
+    `drawn` takes the place of the load that a simulator's address names.
+    """
     driver = _driver(address)
     kind, rest, options = _read(address, driver)
     address, options = _as_captured(address, kind, rest, options)
     with (
-        _wire(driver, clock, kind, rest, options) as link,
+        _wire(driver, clock, f"{kind}:{rest}", options, drawn) as link,
         driver.connect(
             Wired(
                 link=wrap(link),
@@ -75,6 +121,11 @@ def open_through(address: Address, clock: Clock, wrap: Wrap) -> Iterator[Meter]:
         ) as meter,
     ):
         yield meter
+
+
+def is_simulated(address: str) -> bool:
+    """Say whether the wire of a meter's address ends in a simulator."""
+    return Address.parse(address).link.startswith("sim:") if address else False
 
 
 def _driver(address: Address) -> Driver:
@@ -127,12 +178,12 @@ def _as_captured(
 
 @contextmanager
 def _wire(
-    driver: Driver, clock: Clock, kind: str, rest: str, options: Options
+    driver: Driver, clock: Clock, where: str, options: Options, drawn: Drawn | None
 ) -> Iterator[ByteLink]:
-    where = f"{kind}:{rest}"
+    kind, _, rest = where.partition(":")
     match kind:
         case "sim":
-            load = parse_load(rest, options.whole("seed", 0))
+            load = drawn or parse_load(rest, options.whole("seed", 0))
             with looped(driver.simulate(load, options), clock, where) as link:
                 yield link
         case "replay":

@@ -61,9 +61,11 @@ _PALE = "#b9d2e8"
 _AMBER = "#b3541e"
 _SHADES: Mapping[str, str] = {
     Phase.BASELINE_BEFORE.value: "#eef1f4",
+    Phase.PREAMBLE.value: "#d8ebe4",
     Phase.LOAD.value: "#e3d9ee",
     Phase.WARM_UP.value: "#f5e6c8",
     Phase.MEASURED.value: "#ffffff",
+    Phase.POSTAMBLE.value: "#d8ebe4",
     Phase.BASELINE_AFTER.value: "#eef1f4",
 }
 _FONTS = "-apple-system,'Segoe UI','Helvetica Neue',Arial,'Noto Sans',sans-serif"

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.domain.board import Board
+from harness.domain.plan import Boundary, Supply
 from harness.domain.record import LabInfo
 from harness.errors import SchemaError, UsageError
 from harness.plugins import Address
@@ -109,6 +110,13 @@ class WrittenTarget(WrittenDevice):
     holder: str = ""
 
 
+class WrittenMeter(WrittenDevice):
+    """A meter, and what the power that it reads is the power of."""
+
+    boundary: Boundary = Boundary.NOT_STATED
+    single_supply: bool | None = None
+
+
 class WrittenLab(Written):
     """A lab file."""
 
@@ -127,12 +135,15 @@ class WrittenLab(Written):
     amendment_reason: str = ""
     conditions: WrittenConditions = WrittenConditions()
     targets: dict[str, WrittenTarget] = Field(default_factory=dict)
-    meters: dict[str, WrittenDevice] = Field(default_factory=dict)
+    meters: dict[str, WrittenMeter] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """What this desk has. `targets` and `meters` are addresses by name."""
+    """What this desk has. `targets` and `meters` are addresses by name.
+
+    `supplies` says of each meter what its power is the power of.
+    """
 
     info: LabInfo = field(default_factory=LabInfo)
     ambient_degc: float | None = None
@@ -140,6 +151,7 @@ class Lab:
     meters: dict[str, str] = field(default_factory=dict)
     boards: dict[str, Board] = field(default_factory=dict)
     """What is known of boards beside their address, by address."""
+    supplies: dict[str, Supply] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
         """Give the address of the target that is named like the profile, if any."""
@@ -163,6 +175,10 @@ def load_lab(path: Path) -> Lab:
         targets=_addresses(written.targets, f"{where}: /targets"),
         meters=_addresses(written.meters, f"{where}: /meters"),
         boards=_boards(written.targets, path),
+        supplies={
+            name: Supply(boundary=meter.boundary, is_single=meter.single_supply)
+            for name, meter in written.meters.items()
+        },
     )
 
 

@@ -24,6 +24,9 @@ _INVALIDATING = (
 _CONDITIONAL = (
     "readings-lost",
     "baseline-drifted",
+    "alignment-refused",
+    "energy-not-linear",
+    "boundary-not-stated",
     "condition-not-reached",
     "throttled-at-start",
     "fallback",

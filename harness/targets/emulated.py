@@ -36,7 +36,7 @@ from harness.domain.scenario import ColdStart
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.emulation.graph_cost import cost_of_file
-from harness.emulation.power import Busy, Trace, trace
+from harness.emulation.power import Busy, Trace, trace, waveform
 from harness.emulation.predict import Prediction, check, emulation_of, predict
 from harness.emulation.service import Heat, durations_ns, median_ns, run_factor
 from harness.errors import DeployMismatch, Unsupported
@@ -176,7 +176,8 @@ class _Device:
         self._run_factor = run_factor(prediction.scatter, self._generator)
         law = prediction.throttling
         self._heat = None if law is None else Heat(law, clock.now_ns())
-        self.loads_ns: list[tuple[int, int]] = []
+        self.busy_ns: list[tuple[int, int]] = []
+        """Loads of the model, and marks: work that is no query."""
         self.speeds = array("d")
         """Speed of the device at each query, in order; empty if it never throttles."""
 
@@ -194,7 +195,7 @@ class _Device:
         times = self._times_about(seconds * NS_PER_S)
         begun = self._clock.now_ns()
         self._clock.advance(next(times))
-        self.loads_ns.append((begun, self._clock.now_ns()))
+        self.busy_ns.append((begun, self._clock.now_ns()))
         return ModelLoaded(
             trial=self._trial.id,
             sha256=self._on.handle,
@@ -212,6 +213,12 @@ class _Device:
         else:
             for duration_ns in times:
                 yield partial(self._work, duration_ns, self._heat)
+
+    def work_until(self, instant_ns: int) -> None:
+        """Draw the power of work until the instant, as loading a model does."""
+        begun = self._clock.now_ns()
+        self._clock.wait_until(instant_ns)
+        self.busy_ns.append((begun, self._clock.now_ns()))
 
     def _times_about(self, typical_ns: float) -> Iterator[int]:
         return durations_ns(
@@ -249,7 +256,9 @@ def _power(
 ) -> ReadingsTaken:
     """Read the power of the whole trial, baselines included."""
     busy = _busy(device, prediction, [e for e in events if isinstance(e, QueryBlock)])
-    taken = trace(
+    # a simulated meter reads the marks, and must find their edges where they are
+    read = trace if trial.pulses is None else waveform
+    taken = read(
         busy,
         idle_w=prediction.idle_power_w,
         begin_ns=0,
@@ -267,7 +276,7 @@ def _busy(device: _Device, prediction: Prediction, blocks: list[QueryBlock]) -> 
     begun = np.concatenate([_column(block.issued_ns) for block in blocks])
     ended = np.concatenate([_column(block.completed_ns) for block in blocks])
     speeds = np.frombuffer(device.speeds) if device.speeds else np.ones(len(begun))
-    loads = np.array(device.loads_ns, dtype=np.int64).reshape(-1, 2)
+    loads = np.array(device.busy_ns, dtype=np.int64).reshape(-1, 2)
     starts = np.concatenate((loads[:, 0], begun))
     order = np.argsort(starts, kind="stable")
     speeds = np.concatenate((np.ones(len(loads)), speeds))

@@ -22,6 +22,7 @@ from harness.domain.query import (
 )
 from harness.domain.scenario import ColdStart, Periodic
 from harness.loadgen.machine import cold_starts
+from harness.loadgen.pulses import PulsePlan
 from harness.loadgen.wire import Order, Task
 from harness.targets.agentlife import Place, live
 from harness.targets.base import Deployment
@@ -143,11 +144,12 @@ class Performer:
 
 
 def longest_silence_s(trial: Trial) -> float:
-    """Say how long an agent may rightly say nothing: a baseline, or a busy schedule."""
+    """Say how long an agent may rightly say nothing: idle, marks, a busy schedule."""
     window_ns = trial.minimum.duration_ns
     if isinstance(trial.scenario, Periodic):
         window_ns = max(window_ns, trial.minimum.queries * trial.scenario.period_ns)
-    return max(trial.baseline_ns, window_ns) / NS_PER_S
+    mark_ns = PulsePlan.of(trial.pulses).duration_ns if trial.pulses else 0
+    return max(trial.baseline_ns, window_ns, mark_ns) / NS_PER_S
 
 
 def _loaded_as_inspected(
