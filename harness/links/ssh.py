@@ -17,7 +17,7 @@ from typing import Any
 import asyncssh
 
 from harness.clock import Deadline
-from harness.errors import LinkClosed, LinkError, LinkTimeout, UsageError
+from harness.errors import LinkClosed, LinkError, LinkTimeout, TargetError, UsageError
 from harness.links.keyprint import fingerprint_of
 from harness.links.loopthread import LoopThread, loop_thread
 from harness.links.shell import Finished
@@ -161,7 +161,8 @@ class SshShell:
     def push(self, data: Path | bytes, to: str) -> None:
         """Write a file beside its name, then give it its name."""
         with meaning(self.where), disk_meaning(self.where, to):
-            self._loop.call(self._put(data, to), _PUSH_S)
+            size = len(data) if isinstance(data, bytes) else data.stat().st_size
+            self._loop.call(self._put(data, to, size), _PUSH_S)
 
     def close(self) -> None:
         """Close the link; one that is gone is closed too."""
@@ -169,7 +170,7 @@ class SshShell:
             connection, self._connection = self._connection, None
             self._loop.soon(connection.abort)
 
-    async def _put(self, data: Path | bytes, to: str) -> None:
+    async def _put(self, data: Path | bytes, to: str, size: int) -> None:
         part = f"{to}.part"
         async with self._open().start_sftp_client() as sftp:
             await sftp.makedirs(str(Path(to).parent), exist_ok=True)
@@ -178,10 +179,29 @@ class SshShell:
                     for piece in _pieces(data):
                         await file.write(piece)
                 await sftp.posix_rename(part, to)
-            except asyncssh.SFTPError:
+            except asyncssh.SFTPError as error:
                 with suppress(asyncssh.SFTPError):  # the first error is the one to tell
                     await sftp.remove(part)
+                await self._require_room(sftp, size, to, error)
                 raise
+
+    async def _require_room(
+        self,
+        sftp: asyncssh.SFTPClient,
+        size: int,
+        to: str,
+        error: asyncssh.SFTPError,
+    ) -> None:
+        """Raise TargetError where it is the lack of space that the error is about."""
+        disk = await sftp.statvfs(str(Path(to).parent))
+        free = (disk.bavail or 0) * (disk.frsize or 0)
+        if free < size:
+            raise TargetError(
+                f"The board's disk is full: {free:,} bytes are free, {size:,} needed",
+                where=f"{self.where}:{to}",
+                remedy="Remove something there, or name a folder on another disk: "
+                'folder = "…" in lab.toml.',
+            ) from error
 
     def _open(self) -> asyncssh.SSHClientConnection:
         if self._connection is None:

@@ -9,7 +9,7 @@ import getpass
 import json
 import platform
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -142,7 +142,9 @@ class RemoteTarget:
             model=model, path=path, handle=handle, samples=Path(held) if held else None
         )
 
-    def execute(self, trial: Trial, on: Deployment) -> Iterator[TrialEvent]:
+    def execute(
+        self, trial: Trial, on: Deployment
+    ) -> Generator[TrialEvent, None, None]:
         """Execute one trial on the board and yield its events in order.
 
         Raises LinkClosed where the link is lost for good: then the trial has no last

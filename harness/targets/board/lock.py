@@ -33,7 +33,7 @@ def hold(base: Path, token: str, holder: str) -> None:
             out.write(speak("held", by=str(busy.get("holder", "another lab"))))
             return
         _write(file, {"token": token, "holder": holder})
-        _sweep(base / "runs")
+        _sweep(base / "runs", token)
         out.write(speak("holds"))
         out.flush()
         while os.read(0, 4096):
@@ -49,12 +49,12 @@ def busy_for(base: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def _sweep(runs: Path) -> None:
-    """Remove what runs left whose host never came back."""
+def _sweep(runs: Path, token: str) -> None:
+    """Remove what runs left whose host never came back; ours may yet be collected."""
     if not runs.is_dir():
         return
     for folder in runs.iterdir():
-        if not is_locked(folder / "alive"):
+        if not folder.name.startswith(token) and not is_locked(folder / "alive"):
             shutil.rmtree(folder)
 
 
