@@ -58,6 +58,7 @@ CODES: frozenset[str] = frozenset(
         "outputs-not-finite",
         "repeated-input-faster",
         "model-digest-changed",
+        "firmware-model",
         "baseline-drifted",
         "alignment-refused",
         "energy-not-linear",

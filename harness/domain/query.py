@@ -179,6 +179,10 @@ class OutputsChecked:
     kind: Literal["OutputsChecked"] = "OutputsChecked"
 
 
+FIRMWARE_MODEL = "firmware_model"
+"""Key of the note that names a model which is in the firmware, not the plan's file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
     """A fact that belongs in the record and has no noun of its own."""

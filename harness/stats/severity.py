@@ -28,6 +28,7 @@ _CONDITIONAL = (
     "energy-not-linear",
     "boundary-not-stated",
     "condition-not-reached",
+    "firmware-model",
     "throttled-at-start",
     "fallback",
     "outputs-differ",

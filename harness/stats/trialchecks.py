@@ -10,7 +10,7 @@ from types import MappingProxyType
 from harness.domain.finding import Finding
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm
-from harness.domain.query import Outcome, Phase
+from harness.domain.query import FIRMWARE_MODEL, Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, Server, Sustained
 from harness.stats.group import origin_of
@@ -76,6 +76,14 @@ def _digest(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
             trial.trial.arm,
             planned=planned,
             loaded=trial.loaded.sha256,
+        )
+    if FIRMWARE_MODEL in trial.notes:
+        yield finding(
+            "firmware-model",
+            trial.trial.id,
+            trial.trial.arm,
+            planned=trial.trial.model,
+            firmware=trial.notes[FIRMWARE_MODEL],
         )
 
 
