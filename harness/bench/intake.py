@@ -11,6 +11,7 @@ from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
 from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
+from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
@@ -26,6 +27,7 @@ from harness.planning import (
     make_plan,
     preset_named,
 )
+from harness.schema.calibration import load_calibration
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
@@ -71,6 +73,8 @@ class Intake:
     paths: dict[str, Path]
     samples: dict[str, Path]
     lab: Lab
+    calibration: Calibration | None = None
+    """Of the meter, where the lab file names one for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         paths={**device.paths, **host.paths},
         samples={model.name: samples for model in plan.models} if samples else {},
         lab=lab,
+        calibration=_calibration(plan, lab),
     )
 
 
@@ -173,7 +178,7 @@ def _meter(
                 "A real meter cannot read an emulated device",
                 where=request.meter,
                 remedy="Say where the device is, such as --target local@, or let a "
-                f"simulated meter read the model: {request.meter.split('@')[0]}@sim:",
+                "simulated meter read the model, such as --meter ppk2@sim:",
             )
         return None
     if not address:
@@ -184,6 +189,14 @@ def _meter(
         return use
     claim = request.claim
     return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
+
+
+def _calibration(plan: Plan, lab: Lab) -> Calibration | None:
+    """Read the calibration of the run's meter, where the lab file has it with one."""
+    name = plan.profile.name
+    if name not in lab.calibrations or lab.meters.get(name) != plan.meter:
+        return None
+    return load_calibration(lab.calibrations[name])
 
 
 def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:
@@ -251,11 +264,13 @@ def gather_again(
     for model in plan.models:
         _require_same(model, paths[model.name])
     samples = request.bindings.samples
+    lab = load_lab(request.lab) if request.lab else Lab()
     return Intake(
         plan=plan,
         paths=paths,
         samples={model.name: samples for model in plan.models} if samples else {},
-        lab=load_lab(request.lab) if request.lab else Lab(),
+        lab=lab,
+        calibration=_calibration(plan, lab),
     )
 
 

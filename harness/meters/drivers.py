@@ -78,6 +78,8 @@ class Wired:
     address: str
     origin: Origin
     options: Options
+    is_simulated: bool
+    """Whether nothing real can be harmed: a simulator of ours, or a capture."""
 
     def make(self, module: str, name: str, **more: Any) -> Any:  # noqa: ANN401 - a class by name
         """Make the driver class `name` of ``harness.meters.<module>``."""
@@ -85,11 +87,6 @@ class Wired:
         return driver(
             self.link, self.clock, address=self.address, origin=self.origin, **more
         )
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether nothing real can be harmed."""
-        return self.origin is Origin.SIMULATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

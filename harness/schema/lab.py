@@ -93,7 +93,7 @@ class WrittenConditions(Written):
 
 
 class WrittenDevice(Written):
-    """A target or a meter: where it is, as driver@link."""
+    """A target: where it is, as driver@link."""
 
     address: str
 
@@ -111,8 +111,10 @@ class WrittenTarget(WrittenDevice):
 
 
 class WrittenMeter(WrittenDevice):
-    """A meter, and what the power that it reads is the power of."""
+    """A meter: where it is, its calibration, and what its power is the power of."""
 
+    calibration: str = ""
+    """File of its calibration, from the folder of the lab file; empty: none."""
     boundary: Boundary = Boundary.NOT_STATED
     single_supply: bool | None = None
 
@@ -143,6 +145,7 @@ class Lab:
     """What this desk has. `targets` and `meters` are addresses by name.
 
     `supplies` says of each meter what its power is the power of.
+    `calibrations` are files, by the name of the meter that they are of.
     """
 
     info: LabInfo = field(default_factory=LabInfo)
@@ -152,6 +155,7 @@ class Lab:
     boards: dict[str, Board] = field(default_factory=dict)
     """What is known of boards beside their address, by address."""
     supplies: dict[str, Supply] = field(default_factory=dict)
+    calibrations: dict[str, Path] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
         """Give the address of the target that is named like the profile, if any."""
@@ -175,6 +179,11 @@ def load_lab(path: Path) -> Lab:
         targets=_addresses(written.targets, f"{where}: /targets"),
         meters=_addresses(written.meters, f"{where}: /meters"),
         boards=_boards(written.targets, path),
+        calibrations={
+            name: path.parent / meter.calibration
+            for name, meter in written.meters.items()
+            if meter.calibration
+        },
         supplies={
             name: Supply(boundary=meter.boundary, is_single=meter.single_supply)
             for name, meter in written.meters.items()

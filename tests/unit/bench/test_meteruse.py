@@ -23,6 +23,13 @@ def test_counters_on_the_chip_need_no_marks() -> None:
     assert meter_use("rapl@", Supply()).pulses is None
 
 
+def test_a_recorder_whose_file_comes_later_gets_marks_for_a_hundred_readings() -> None:
+    use = meter_use("trace@later.csv", Supply())
+
+    assert use.pulses is not None
+    assert use.pulses.chip_ns >= 10 * NS_PER_S // 100
+
+
 def test_a_strangers_driver_without_a_data_sheet_is_taken_for_a_slow_one() -> None:
     assert meter_use("theirs@serial:/dev/ttyACM0", Supply()).step_ns == NS_PER_S
 
