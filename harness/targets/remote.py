@@ -10,8 +10,9 @@ import json
 import platform
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from harness.domain.origin import Origin
 from harness.domain.plan import RuntimeSettings, Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import (
+    CLOCK_PAIRS,
     ModelLoaded,
     Noted,
     Outcome,
@@ -34,6 +36,7 @@ from harness.errors import (
     ConditionNotReached,
     DeployMismatch,
     LinkClosed,
+    LinkError,
     LinkTimeout,
     TargetError,
 )
@@ -49,6 +52,7 @@ from harness.targets.power import power_cycle
 LEASE_S = 60.0
 """How long a board goes on with nobody there; as long a link may be away."""
 ASK_S = 30.0
+CLOCK_EXCHANGES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,13 +175,40 @@ class RemoteTarget:
             go_on=lambda offset: self.fitted.command("follow", folder, str(offset)),
             job=encode_job(job),
         )
+        pairs = [self._clock_pair()]
         with closing(follower.events()) as events:
             for event in _with_an_end(events, follower, trial):
                 if isinstance(event, ModelLoaded):
                     self._inspected[key] = event
+                if isinstance(event, TrialEnded):
+                    # a link that is lost just now costs a pair, never the trial
+                    with suppress(LinkError):
+                        pairs.append(self._clock_pair())
+                    text = ";".join(pairs)
+                    yield Noted(trial=trial.id, key=CLOCK_PAIRS, value=text)
                 yield event
         if follower.is_interrupted:
             raise KeyboardInterrupt
+
+    def _clock_pair(self) -> str:
+        """Read both clocks at once, as near as the quickest of some exchanges goes.
+
+        The board's reading lies anywhere between question and answer: a rectangle,
+        u = half of that over √3 (JCGM 100, 4.3.7).
+        """
+        best: tuple[int, int, int] | None = None
+        with self.shell.start(self.fitted.command("now")) as link:
+            for _ in range(CLOCK_EXCHANGES):
+                asked_ns = self.clock.now_ns()
+                link.write(b"now\n")
+                board_ns = int(self._said(link, ASK_S)["at_ns"])
+                took_ns = self.clock.now_ns() - asked_ns
+                if best is None or took_ns < best[0]:
+                    best = (took_ns, asked_ns + took_ns // 2, board_ns)
+        if best is None:
+            raise ValueError("no exchange was made")
+        took_ns, host_ns, board_ns = best
+        return f"{host_ns} {board_ns} {took_ns / sqrt(12):.0f}"
 
     @contextmanager
     def held(self) -> Iterator[None]:
