@@ -52,6 +52,8 @@ class Place:
     silence_s: float
     """An agent that says nothing for longer hangs."""
     command: tuple[str, ...] = COMMAND
+    oom_kills: Callable[[], int | None] = oom_kills
+    """Counts processes that the kernel has killed for memory."""
 
 
 def live(order: Order, place: Place) -> Generator[TrialEvent, None, None]:
@@ -61,7 +63,7 @@ def live(order: Order, place: Place) -> Generator[TrialEvent, None, None]:
     for memory, a Ctrl-C while this waits. The order is stamped with the instant just
     before the start. Closing the generator ends the agent.
     """
-    kills = oom_kills()
+    kills = place.oom_kills()
     order = replace(order, spawned_ns=place.clock.now_ns())
     with spawn(place.command, place.environment, name="agent") as link:
         keep_to(link.pid, place.model_cores)
@@ -75,7 +77,7 @@ def live(order: Order, place: Place) -> Generator[TrialEvent, None, None]:
                 watch.end(Outcome.HUNG, str(error))
                 link.kill()
             except LinkClosed:
-                watch.end(*_autopsy(link, place.clock, kills, watch.peak_rss))
+                watch.end(*_autopsy(link, place, kills, watch.peak_rss))
             except LinkError as error:
                 watch.end(Outcome.CRASHED, str(error))
                 link.kill()
@@ -145,10 +147,10 @@ class _Watch:
 
 
 def _autopsy(
-    link: ChildLink, clock: Clock, kills: int | None, peak_rss: float
+    link: ChildLink, place: Place, kills: int | None, peak_rss: float
 ) -> tuple[Outcome, str]:
-    status = link.exit_status(Deadline.after(_EXIT_S, clock))
-    now = oom_kills()
+    status = link.exit_status(Deadline.after(_EXIT_S, place.clock))
+    now = place.oom_kills()
     was_killed = kills is not None and now is not None and now > kills
     is_near = peak_rss >= _NEAR_LIMIT * memory_limit_bytes()
     return outcome_of_exit(

@@ -7,6 +7,7 @@ environment, and none of the user's variables but where things are.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,13 +19,24 @@ from harness.domain.profile import Conditions, DeviceProfile
 from harness.domain.query import TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
-from harness.errors import DeployMismatch, Unsupported
+from harness.errors import DeployMismatch
 from harness.links.filedigest import digest_of, model_files
 from harness.meters.process import sampled
 from harness.plugins import Address
-from harness.targets.agentlife import Place
-from harness.targets.apart import available_cores, clean_environment, share_cores
+from harness.targets.agentlife import COMMAND, Place
+from harness.targets.apart import (
+    available_cores,
+    clean_environment,
+    oom_kills,
+    share_cores,
+)
 from harness.targets.base import Deployment
+from harness.targets.constraint import (
+    Confined,
+    Constraint,
+    confined,
+    parse_constraint,
+)
 from harness.targets.host import describe_host, read_conditions
 from harness.targets.performing import Performer, longest_silence_s
 
@@ -36,23 +48,52 @@ HANG_AFTER_S = 120.0
 def open_target(
     address: Address, profile: DeviceProfile, *, hang_after_s: float = HANG_AFTER_S
 ) -> Iterator["LocalTarget"]:
-    """Give this machine as a target. Raises Unsupported where a link is named."""
+    """Give this machine as a target, held to a smaller one's memory where asked.
+
+    Raises SchemaError for a link that is not ``constrained``.
+    """
+    constraint = Constraint()
     if address.link:
-        raise Unsupported(
-            f"This machine needs no link, but '{address.link}' was given",
-            where=str(address),
-            remedy="Write local@.",
+        # a microcontroller's memory holds no operating system
+        ram_bytes = profile.ram_bytes if profile.is_os_class else None
+        whole = Constraint(
+            memory_bytes=ram_bytes, cores=profile.conditions.intra_op_threads
         )
-    yield LocalTarget(profile, SystemClock(), hang_after_s)
+        constraint = parse_constraint(address.link, whole)
+    with confined(constraint) as held:
+        yield LocalTarget(
+            profile, SystemClock(), hang_after_s, Confinement(constraint, held)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What this machine is held to, and what was applied."""
+
+    asked: Constraint
+    held: Confined
+
+    @property
+    def is_any(self) -> bool:
+        """Say whether anything was asked for."""
+        return self.asked != Constraint()
+
+
+FREE = Confinement(Constraint(), Confined(means="none", memory_bytes=None))
 
 
 class LocalTarget:
     """This machine. A `Target`."""
 
     def __init__(
-        self, profile: DeviceProfile, clock: Clock, hang_after_s: float
+        self,
+        profile: DeviceProfile,
+        clock: Clock,
+        hang_after_s: float,
+        confinement: Confinement = FREE,
     ) -> None:
         self._profile = profile
+        self._confinement = confinement
         self._clock = clock
         self._hang_after_s = hang_after_s
         self._performer = Performer(clock, self._place, runtime_opener)
@@ -60,8 +101,10 @@ class LocalTarget:
     def identify(self) -> SutDescription:
         """Describe hardware, system and runtime. Changes nothing."""
         threads = self._profile.conditions.intra_op_threads
-        cores, _ = share_cores(available_cores(), threads)
-        shared = {
+        cores, _ = share_cores(available_cores(), self._cores(threads))
+        confinement = self._confinement
+        held = confinement.held.facts(confinement.asked) if confinement.is_any else {}
+        shared = held | {
             "threads": str(threads),
             "model_cores": ", ".join(map(str, sorted(cores))),
         }
@@ -107,10 +150,16 @@ class LocalTarget:
         """
         return self._performer.execute(trial, on)
 
+    def _cores(self, threads: int) -> int:
+        return self._confinement.asked.cores or threads
+
     def _place(self, trial: Trial) -> Place:
         threads = trial.settings.intra_op_threads
-        model_cores, other_cores = share_cores(available_cores(), threads)
+        model_cores, other_cores = share_cores(available_cores(), self._cores(threads))
+        held = self._confinement.held
         return Place(
+            oom_kills=held.oom_kills if held.events else oom_kills,
+            command=held.prefix + COMMAND,
             clock=self._clock,
             environment=clean_environment(threads),
             model_cores=model_cores,
