@@ -11,6 +11,7 @@ from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
 from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
+from harness.domain.board import Board
 from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
@@ -44,6 +45,9 @@ class Claim:
     power_w: float
 
 
+LINUX = "linux@"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user asked for, as words and paths."""
@@ -63,6 +67,8 @@ class Request:
     lab: Path | None = None
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    is_detached: bool = False
+    """Whether the link to a board is let go while a trial is executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,3 +317,22 @@ def _shapes(model: ModelArtifact) -> dict[str, tuple[int, ...]]:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def let_alone(intake: Intake, request: Request) -> Intake:
+    """Have the plan's board executed without its link, where the user asked for it.
+
+    Raises Unsupported for a target that has no link to let go.
+    """
+    if not request.is_detached:
+        return intake
+    address = intake.plan.trials[0].target
+    if not address.startswith(LINUX):
+        raise Unsupported(
+            "Only a Linux board can be let alone",
+            where=address,
+            remedy="Leave --detached out, or name a board: linux@ssh:user@host.",
+        )
+    lab = intake.lab
+    board = replace(lab.boards.get(address, Board()), is_detached=True)
+    return replace(intake, lab=replace(lab, boards={**lab.boards, address: board}))

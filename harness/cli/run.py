@@ -13,6 +13,7 @@ from harness.bench.intake import (
     Request,
     gather,
     gather_again,
+    let_alone,
     parse_claim,
     supply_of,
 )
@@ -129,6 +130,13 @@ def run(
     provider: Annotated[
         str, typer.Option(help="Execution provider of the runtime.")
     ] = "CPUExecutionProvider",
+    detached: Annotated[
+        bool,
+        typer.Option(
+            "--detached",
+            help="Let a board's link go while it measures, and collect afterwards.",
+        ),
+    ] = False,
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Leave the report for later.")
     ] = False,
@@ -156,6 +164,7 @@ def run(
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
         provider=provider,
+        is_detached=detached,
     )
     bundle = (
         _start(request, out, console)
@@ -214,7 +223,7 @@ def _add_power(
 
 def _start(request: Request, out: Path, console: Console) -> Path:
     with announced(console, "Preparing models …"):
-        intake = gather(request, lambda _: None)
+        intake = let_alone(gather(request, lambda _: None), request)
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
@@ -234,7 +243,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
 def _go_on(bundle: Path, request: Request, console: Console) -> Path:
     record = read_record(bundle)
     with announced(console, "Preparing models …"):
-        intake = gather_again(record, request, lambda _: None)
+        intake = let_alone(gather_again(record, request, lambda _: None), request)
     clock = SystemClock()
     with (
         metered(_live(intake.plan), clock, intake.calibration) as metering,

@@ -20,5 +20,7 @@ class Board:
     """Folder on the host with wheels of numpy and onnxruntime for the board."""
     power_cycle: str = ""
     """Command on the host that takes the board's supply away and gives it back."""
+    is_detached: bool = False
+    """Whether the link is let go while a trial is executed, and opened after it."""
     holder: str = ""
     """Who holds the board, as others are told; user and host where not given."""

@@ -72,6 +72,10 @@ class Shell(Protocol):
         """
         ...
 
+    def let_go(self) -> None:
+        """Close the link on purpose; `reconnect` opens it again."""
+        ...
+
     def reconnect(self) -> None:
         """Open the link anew. Raises LinkError while the board is not there."""
         ...

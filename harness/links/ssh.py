@@ -84,7 +84,7 @@ def ssh_shell(
         try:
             yield shell
         finally:
-            shell.close()
+            shell.let_go()
 
 
 class SshShell:
@@ -106,7 +106,7 @@ class SshShell:
 
     def reconnect(self) -> None:
         """Open the link anew."""
-        self.close()
+        self.let_go()
         guard = Guard(self._pinned)
         keys = [str(Path(self._client_key).expanduser())] if self._client_key else ()
         with meaning(self.where, guard):
@@ -164,8 +164,8 @@ class SshShell:
             size = len(data) if isinstance(data, bytes) else data.stat().st_size
             self._loop.call(self._put(data, to, size), _PUSH_S)
 
-    def close(self) -> None:
-        """Close the link; one that is gone is closed too."""
+    def let_go(self) -> None:
+        """Close the link on purpose; one that is gone is closed too."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
             self._loop.soon(connection.abort)

@@ -107,6 +107,7 @@ class WrittenTarget(WrittenDevice):
     folder: str = ".cache/duanping"
     runtime: str = ""
     power_cycle: str = ""
+    detached: bool = False
     holder: str = ""
 
 
@@ -262,7 +263,8 @@ def _boards(targets: dict[str, WrittenTarget], lab: Path) -> dict[str, Board]:
         for key in ("client_key", "runtime"):
             if more.get(key):
                 more[key] = str(lab.parent / Path(more[key]).expanduser())
-        found[str(address)] = Board(**more)
+        is_detached = more.pop("detached", False)
+        found[str(address)] = Board(is_detached=is_detached, **more)
     return found
 
 

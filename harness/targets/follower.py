@@ -32,6 +32,8 @@ class Follower:
     go_on: Callable[[int], Sequence[str]]
     """Command that relays the journal from that byte on."""
     job: bytes
+    alone_s: float | None = None
+    """How long the board is let alone; None: the link stays."""
     has_ended: bool = False
     """Whether the board said how the trial ended, and that this was all."""
     is_over: bool = False
@@ -50,6 +52,9 @@ class Follower:
         not take the run. Closing the generator ends the run.
         """
         command, order = self.begin, self.job
+        if self.alone_s is not None:
+            self._let_alone(self.alone_s)
+            command, order = self.go_on(0), b"beat\n"
         while True:
             try:
                 with self.shell.start(command) as link:
@@ -63,9 +68,38 @@ class Follower:
         if self.has_ended and self._ended is not None:
             yield self._ended
 
+    def _let_alone(self, seconds: float) -> None:
+        """Have the run begun, let the link go, and come back when it should be over.
+
+        A Ctrl-C comes back at once, to end the run.
+        """
+        with self.shell.start(self.begin) as link:
+            link.write(self.job)
+            self._require_begun(link)
+        self.shell.let_go()
+        try:
+            self.clock.wait_until(self.clock.now_ns() + round(seconds * NS_PER_S))
+        except KeyboardInterrupt:
+            self.is_interrupted = True
+        self.come_back()
+
+    def _require_begun(self, link: LineLink) -> None:
+        """Wait for the relay, which speaks once the run goes on by itself."""
+        until = Deadline.after(SILENCE_S, self.clock)
+        while True:
+            match parsed(link.read_line(until)):
+                case {"line": "relay"}:
+                    return
+                case {"line": "refused", "reason": str(reason)}:
+                    raise _refused(reason, self.shell.where)
+                case _:
+                    pass  # a login script's greeting
+
     def _heard_over(self, link: LineLink) -> Iterator[TrialEvent]:
         """Yield what comes over one link; tells the board when all is taken."""
         is_followed = False
+        if self.is_interrupted:
+            link.write(b"stop\n")
         try:
             try:
                 yield from self._answers(link)
@@ -99,11 +133,7 @@ class Follower:
                     self.reason = reason
                     return
                 case {"line": "refused", "reason": str(reason)}:
-                    raise TargetError(
-                        reason,
-                        where=self.shell.where,
-                        remedy="Look at the board: duanping devices --probe",
-                    )
+                    raise _refused(reason, self.shell.where)
                 case {"line": "hello" | "event" | "done"}:
                     yield from self._take(line)
                     if self.is_over:
@@ -125,6 +155,11 @@ class Follower:
                 pass
             case event:
                 yield event
+
+
+def _refused(reason: str, where: str) -> TargetError:
+    remedy = "Look at the board: duanping devices --probe"
+    return TargetError(reason, where=where, remedy=remedy)
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:

@@ -42,6 +42,7 @@ from harness.errors import (
 )
 from harness.links.filedigest import digest_of, model_files
 from harness.links.shell import LineLink, Shell
+from harness.planning import expected_seconds
 from harness.targets.base import Deployment
 from harness.targets.board.conditions import Asked
 from harness.targets.board.job import CLOCK, Job, encode_job
@@ -53,6 +54,8 @@ LEASE_S = 60.0
 """How long a board goes on with nobody there; as long a link may be away."""
 ASK_S = 30.0
 CLOCK_EXCHANGES = 8
+MARGIN, START_S = 1.1, 5.0
+"""A board that was let alone is asked after this much more than its trial takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,9 @@ class RemoteTarget:
         self._runs += 1
         folder = f"{self.fitted.folder}/runs/{self._token}-{self._runs}"
         key = (on.model.sha256, trial.settings)
+        alone_s = None
+        if self.board.is_detached:
+            alone_s = expected_seconds(trial) * MARGIN + START_S
         job = Job(
             trial=trial,
             inspected=self._inspected.get(key),
@@ -165,7 +171,7 @@ class RemoteTarget:
             samples_path=str(on.samples) if on.samples else None,
             runtime=self.opener(trial.settings.runtime),
             silence_s=self.patience.silence_s,
-            lease_s=self.patience.lease_s,
+            lease_s=self.patience.lease_s + (alone_s or 0.0),
         )
         follower = Follower(
             shell=self.shell,
@@ -174,6 +180,7 @@ class RemoteTarget:
             begin=self.fitted.command("run", self.fitted.folder, folder),
             go_on=lambda offset: self.fitted.command("follow", folder, str(offset)),
             job=encode_job(job),
+            alone_s=alone_s,
         )
         pairs = [self._clock_pair()]
         with closing(follower.events()) as events:

@@ -118,6 +118,8 @@ class Cable:
     port: int = 0
     is_plugged: bool = True
     bytes_to_board: int = 0
+    connections: int = 0
+    """How many there have been."""
     _listening: socket.socket = field(default_factory=socket.socket)
     _ends: list[socket.socket] = field(default_factory=list)
 
@@ -156,6 +158,7 @@ class Cable:
                 continue
             far = socket.create_connection(("127.0.0.1", self.to_port))
             self._ends += [near, far]
+            self.connections += 1
             for one, other in ((near, far), (far, near)):
                 threading.Thread(
                     target=self._carry, args=(one, other), daemon=True
@@ -167,6 +170,8 @@ class Cable:
                 if sink.getpeername()[1] == self.to_port:
                     self.bytes_to_board += len(data)
                 sink.sendall(data)
+            # a close alone would not be told while the other thread still reads
+            sink.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

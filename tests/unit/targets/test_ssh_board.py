@@ -74,13 +74,13 @@ class Desk:
         return Address.parse(f"linux@ssh:127.0.0.1:{self.cable.port}")
 
     def board(self, **more: str) -> Board:
-        known = {
-            "host_key": self.sshd.host_key,
-            "client_key": str(self.sshd.client_key),
-            "python": sys.executable,
-            "folder": str(self.folder / "board"),
-        }
-        return Board(**(known | more))
+        board = Board(
+            host_key=self.sshd.host_key,
+            client_key=str(self.sshd.client_key),
+            python=sys.executable,
+            folder=str(self.folder / "board"),
+        )
+        return replace(board, **more)
 
     def open(
         self, patience: Patience = IMPATIENT, **more: str
@@ -441,3 +441,46 @@ def test_an_anchor_that_stays_slow_is_a_condition_not_reached(desk: Desk) -> Non
 
         with pytest.raises(ConditionNotReached, match="The anchor workload takes"):
             target.prepare(Conditions()).__enter__()
+
+
+def test_a_board_that_is_let_alone_measures_without_its_link(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.targets.remote.START_S", 2.0)
+    model, path = copying_model(tmp_path)
+    board = replace(desk.board(), is_detached=True)
+    opened = open_target(desk.address, a_profile(), board=board, patience=PATIENT)
+    before = desk.cable.connections
+
+    with opened as target, target.deploy(model, path, None) as on:
+        events = target.execute(two_seconds(), on)
+        begun = next(events)  # comes only after the board was let alone
+        everything = [begun, *events]
+
+    assert desk.cable.connections - before == 2  # one before, one after
+    assert ended(everything).outcome is Outcome.DONE, ended(everything).reason
+    assert not [e for e in everything if isinstance(e, Noted) and e.key == "link_lost"]
+    notes = {e.key: e.value for e in everything if isinstance(e, Noted)}
+    assert len(notes["clock.pairs"].split(";")) == 2
+
+
+def test_an_agent_on_a_board_has_telemetry_off_by_both_names(
+    desk: Desk, tmp_path: Path
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    with desk.open() as target:
+        executed(
+            target,
+            tmp_path,
+            lambda: seen.extend(
+                process.environ()
+                for module in ("harness.agent", "harness.targets.board")
+                for process in agents(desk, module)
+            ),
+        )
+
+    assert len(seen) >= 3  # agent, keeper, relay
+    for environment in seen:
+        assert environment["ORT_DISABLE_TELEMETRY"] == "1"
+        assert environment["ORT_TELEMETRY_DISABLED"] == "1"
