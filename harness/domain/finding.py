@@ -59,6 +59,7 @@ CODES: frozenset[str] = frozenset(
         "clock-pairs-inconsistent",
         "condition-not-reached",
         "throttled-at-start",
+        "throttled",
         "temperature-missing",
         "power-state-changed",
         "fallback",

@@ -7,10 +7,12 @@ Documentation/ABI/testing/sysfs-class-thermal (millidegrees), -devices-system-cp
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+_HEX = re.compile(r"(0x)?[0-9a-fA-F]+")
 _MILLI = 1e-3
 _HZ_PER_KHZ = 1e3
 _WHOLE_DEGREES_BELOW = 200
@@ -81,7 +83,7 @@ class Kernel:
             )
         ]
         flags = _text(self.root / "sys/devices/platform/soc/soc:firmware/get_throttled")
-        if flags is not None:
+        if flags is not None and _HEX.fullmatch(flags):
             states.append(float(int(flags, 16) >> 2 & 1))
         return max((state for state in states if state is not None), default=None)
 

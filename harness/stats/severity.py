@@ -38,6 +38,7 @@ _CONDITIONAL = (
     "condition-not-reached",
     "firmware-model",
     "throttled-at-start",
+    "throttled",
     "fallback",
     "outputs-differ",
     "background-load",

@@ -30,6 +30,8 @@ READINGS_LOST_LIMIT = 1e-3
 GAP_LIMIT = 0.01
 BASELINE_DRIFT_LIMIT = 0.10
 """Ratios of the method, sections 1, 4 and 6; the last, of idle power, is ours."""
+THROTTLE = "throttle"
+"""Channel of the kernel's own account of how hard it holds the processor back."""
 _WINDOW_SLACK = 1e-3
 """A window short by less than this ratio is short by the cost of asking the clock."""
 
@@ -56,6 +58,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fusion(trial)
     yield from _fallback(trial)
     yield from _conditions(record, trial)
+    yield from _throttling(trial)
     yield from check_meter(trial)
     yield from _alignment(trial)
     if trial.outcome is Outcome.DONE:
@@ -178,6 +181,28 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     limit, start = asked.device_max_start_degc, reached.device_degc
     if limit is not None and start is not None and start > limit:
         yield finding("throttled-at-start", about, limit_degc=limit, start_degc=start)
+
+
+def _throttling(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where the kernel held the processor back, before the trial or in it."""
+    seen = [
+        value
+        for block in trial.readings
+        if block.channel.name == THROTTLE
+        for value in block.values
+    ]
+    throttled = sum(value > 0 for value in seen)
+    reached = trial.conditions
+    at_start = (reached.throttle if reached else None) or 0.0
+    if throttled or at_start > 0:
+        yield finding(
+            "throttled",
+            trial.trial.id,
+            trial.trial.arm,
+            at_start=at_start,
+            readings=len(seen),
+            throttled=throttled,
+        )
 
 
 def _alignment(trial: TrialRecord) -> Iterator[Finding]:
