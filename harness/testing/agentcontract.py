@@ -1,7 +1,7 @@
 """What every place that runs agents must keep, whatever link leads to it.
 
-Subclass `AgentContract` and give a fixture `target`: an open Target. The models are
-made here, so nothing has to be downloaded.
+Subclass `AgentContract` and give a fixture `target` of the class: an open Target. The
+models are made here, so nothing has to be downloaded.
 """
 # ruff: noqa: S101 - a contract asserts
 
@@ -72,19 +72,24 @@ def long_trial() -> Trial:
 class AgentContract:
     """Subclass it and give the fixture `target`."""
 
-    @pytest.fixture
-    def target(self) -> Target:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls) -> Target:
         """Give an open target."""
         raise NotImplementedError
 
-    @pytest.fixture
-    def model(self, tmp_path: Path) -> tuple[ModelArtifact, Path]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(
+        cls, tmp_path_factory: pytest.TempPathFactory
+    ) -> tuple[ModelArtifact, Path]:
         """Give a small model."""
-        return copying_model(tmp_path)
+        return copying_model(tmp_path_factory.mktemp("model"))
 
-    @pytest.fixture
+    @pytest.fixture(scope="class")
+    @classmethod
     def events(
-        self, target: Target, model: tuple[ModelArtifact, Path]
+        cls, target: Target, model: tuple[ModelArtifact, Path]
     ) -> list[TrialEvent]:
         """Give all events of a short trial, conditions held."""
         with target.deploy(*model, None) as on, target.prepare(Conditions()):
@@ -149,11 +154,12 @@ class AgentContract:
         assert ended.queries == STARTS
 
     def test_another_file_than_was_planned_is_refused(
-        self, target: Target, model: tuple[ModelArtifact, Path]
+        self, target: Target, model: tuple[ModelArtifact, Path], tmp_path: Path
     ) -> None:
         """Nothing is executed that was not planned."""
-        described, path = model
-        path.write_bytes(path.read_bytes() + b"\x00")
+        described, planned = model
+        path = tmp_path / planned.name
+        path.write_bytes(planned.read_bytes() + b"\x00")
 
         with pytest.raises(DeployMismatch), target.deploy(described, path, None):
             pass

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,9 @@ from harness.testing.sshdbench import find_sshd, running_sshd
 
 
 class TestLocal(AgentContract):
-    @pytest.fixture
-    def target(self) -> Iterator[Target]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls) -> Iterator[Target]:
         with open_local(Address.parse("local@"), a_profile()) as opened:
             yield opened
 
@@ -27,7 +27,7 @@ class TestLocal(AgentContract):
 class TestSsh(AgentContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def opened(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    def target(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         folder = tmp_path_factory.mktemp("sshd")
         with running_sshd(folder) as sshd:
             board = Board(
@@ -39,8 +39,3 @@ class TestSsh(AgentContract):
             address = Address.parse(f"linux@ssh:127.0.0.1:{sshd.port}")
             with open_ssh(address, a_profile(), board=board) as target:
                 yield target
-
-    @pytest.fixture
-    def target(self, opened: Target, tmp_path: Path) -> Target:
-        del tmp_path
-        return opened
