@@ -280,7 +280,9 @@ def _say_what_is_coming(intake: Intake, console: Console) -> None:
     seconds = sum(expected_seconds(trial) for trial in plan.trials)
     device = "EMULATED (a model of the device, in virtual time)"
     if not plan.is_emulated:
-        device = f"measured on {plan.trials[0].target}"
+        target = plan.trials[0].target
+        how = "SIMULATED by" if "@sim:" in target else "measured on"
+        device = f"{how} {target}"
     console.print(
         f"{plan.profile.title_en}: {device}; {len(plan.trials)} trials, "
         f"about {seconds:.0f} s.",

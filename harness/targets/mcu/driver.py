@@ -58,6 +58,11 @@ class Inference:
     ended_ns: int
     results: tuple[float, ...]
 
+    @property
+    def took_ns(self) -> int:
+        """The time between its two time stamps."""
+        return self.ended_ns - self.begun_ns
+
 
 @dataclass(slots=True)
 class Dut:

@@ -7,10 +7,12 @@ no serial line enters a latency; they have a resolution of one microsecond.
 
 from array import array
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from harness.domain.query import (
     FIRMWARE_MODEL,
     Noted,
     Outcome,
+    OverheadMeasured,
     Phase,
     PhaseEntered,
     QueryBlock,
@@ -42,16 +45,21 @@ from harness.errors import (
     Unsupported,
 )
 from harness.links.bytelink import open_link
+from harness.links.loop import LoopLink, looped
 from harness.plugins import Address
 from harness.targets.base import Deployment
 from harness.targets.mcu.driver import Dut, Firmware, Inference
 from harness.targets.mcu.outputs import Repeats
+from harness.targets.mcu.sim import SimulatedBoard
 from harness.targets.mcu.wire import Mode
 
 CLOCK = "mcu"
+SIM = "sim:"
 BAUDS = (115_200, 9_600, 921_600)
 """Performance and accuracy; energy; anomaly detection's reference."""
 BLOCK_NS = 500_000_000
+_REPEATS, _MANY = 5, 11
+"""Runs of one and of eleven inferences, to tell what does not belong to one."""
 INFER_S = 60.0
 """No model for a microcontroller takes longer."""
 MODELS = {
@@ -75,10 +83,22 @@ def open_target(
 
     Raises LinkError where there is no port, LinkTimeout where nobody answers on it.
     """
-    link, bauds = _read(address)
     clock = SystemClock()
     with ExitStack() as stack:
-        dut, firmware, baud = _answering(link, bauds, clock, stack)
+        if address.link.startswith(SIM):
+            link = stack.enter_context(_simulated(address, clock))
+            dut = Dut(link, clock)
+            yield McuTarget(
+                address=str(address),
+                dut=dut,
+                firmware=dut.wake(),
+                baud=BAUDS[0],
+                clock=clock,
+                origin=Origin.SIMULATED,
+            )
+            return
+        link_name, bauds = _read(address)
+        dut, firmware, baud = _answering(link_name, bauds, clock, stack)
         yield McuTarget(
             address=str(address), dut=dut, firmware=firmware, baud=baud, clock=clock
         )
@@ -93,6 +113,7 @@ class McuTarget:
     firmware: Firmware
     baud: int
     clock: Clock
+    origin: Origin = Origin.MEASURED
     _is_lost: bool = False
 
     def identify(self) -> SutDescription:
@@ -107,7 +128,7 @@ class McuTarget:
         return SutDescription(
             address=self.address,
             name=found.name,
-            origin=Origin.MEASURED,
+            origin=self.origin,
             clock=CLOCK,
             facts=facts,
         )
@@ -201,11 +222,30 @@ class _Run:
         self.dut.load(sample)
         yield self._enter(Phase.WARM_UP)
         yield from self._queries(Phase.WARM_UP, trial.warm_up)
+        yield self._overhead()
         yield self._enter(Phase.MEASURED)
         yield from self._queries(Phase.MEASURED, trial.minimum)
         yield self._enter(Phase.BASELINE_AFTER)
         self._rest(trial.baseline_ns)
         yield self.repeats.report(trial.id)
+
+    def _overhead(self) -> OverheadMeasured:
+        """Find what a query holds beside its inference: the first time stamp's writing.
+
+        From T(1) = o + t and T(n) = o + n·t, each the median of some.
+        """
+        ones = [self.dut.infer(1, 0, INFER_S) for _ in range(_REPEATS)]
+        many = [self.dut.infer(_MANY, 0, INFER_S * _MANY) for _ in range(_REPEATS)]
+        each_ns = (_median(many) - _median(ones)) / (_MANY - 1)
+        beside_ns = [max(0, round(one.took_ns - each_ns)) for one in ones]
+        gaps = [later.begun_ns - one.ended_ns for one, later in pairwise(ones)]
+        return OverheadMeasured(
+            trial=self.trial.id,
+            queries=_REPEATS * (1 + _MANY),
+            latency_p50_ns=round(median(beside_ns)),
+            latency_p90_ns=max(beside_ns),
+            gap_p50_ns=round(median(gaps)),
+        )
 
     def end(self, outcome: Outcome, reason: str) -> TrialEnded:
         """Give the trial's last event."""
@@ -253,6 +293,10 @@ class _Run:
         self.clock.wait_until(self.clock.now_ns() + duration_ns)
 
 
+def _median(runs: list[Inference]) -> float:
+    return median(run.took_ns for run in runs)
+
+
 def sample_bytes(model: ModelArtifact, trial: Trial, samples: Path | None) -> bytes:
     """Give one sample as the firmware takes it: a byte an element.
 
@@ -280,6 +324,34 @@ def sample_bytes(model: ModelArtifact, trial: Trial, samples: Path | None) -> by
             remedy="Give them quantised, as int8 or uint8.",
         )
     return given.reshape(-1)[:count].tobytes()
+
+
+def _simulated(address: Address, clock: Clock) -> AbstractContextManager[LoopLink]:
+    """Open a wire to a simulated board: ``sim:MODEL?ms=30&seed=1``.
+
+    Raises SchemaError for an option that is none.
+    """
+    model, _, query = address.link.removeprefix(SIM).partition("?")
+    given = dict(part.partition("=")[::2] for part in query.split("&") if part)
+    try:
+        board = SimulatedBoard(
+            model=model or "kws01",
+            inference_ms=float(given.pop("ms", "30")),
+            seed=int(given.pop("seed", "0")),
+        )
+    except ValueError as error:
+        raise _no_option(str(error), address) from error
+    if given:
+        raise _no_option(next(iter(given)), address)
+    return looped(board, clock, str(address))
+
+
+def _no_option(what: str, address: Address) -> SchemaError:
+    return SchemaError(
+        f"A simulated board cannot be set up so: {what}",
+        where=str(address),
+        remedy="Write mcu@sim:kws01?ms=30&seed=1.",
+    )
 
 
 def _answering(

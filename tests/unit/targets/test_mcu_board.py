@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.domain.origin import Origin
 from harness.domain.plan import Minimum, Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import (
     Noted,
     Outcome,
     OutputsChecked,
+    OverheadMeasured,
     Phase,
     PhaseEntered,
     QueryBlock,
@@ -140,7 +142,7 @@ def test_each_query_is_timed_by_the_board_itself(firmware: Firmware) -> None:
 
 
 def test_outputs_of_one_sample_are_held_against_each_other(firmware: Firmware) -> None:
-    with firmware("-c", "12") as target:
+    with firmware("-c", "25") as target:
         events = executed(target)
 
     checked = next(event for event in events if isinstance(event, OutputsChecked))
@@ -319,5 +321,35 @@ def test_a_baud_rate_that_is_no_number_is_said_so() -> None:
     with (
         pytest.raises(SchemaError, match="no baud rate"),
         open_target(Address.parse("mcu@serial:/dev/null?baud=fast"), a_profile()),
+    ):
+        pass
+
+
+def test_a_simulated_board_goes_the_whole_way_and_is_never_a_measurement() -> None:
+    address = Address.parse("mcu@sim:kws01?ms=3&seed=1")
+
+    with open_target(address, a_profile()) as target:
+        sut = target.identify()
+        events = executed(target)
+
+    latencies = [
+        end - start
+        for block in measured(events)
+        for start, end in zip(block.issued_ns, block.completed_ns, strict=True)
+    ]
+    assert sut.origin is Origin.SIMULATED
+    assert ended(events).outcome is Outcome.DONE, ended(events).reason
+    # the first time stamp is taken before it is written: 20 bytes at 115200 baud
+    assert all(3_000_000 < latency < 5_500_000 for latency in latencies)
+    overhead = next(e for e in events if isinstance(e, OverheadMeasured))
+    writing_ns = len("m-lap-us-1234567\r\n") * 10 * 1e9 / 115_200
+    assert overhead.latency_p50_ns == pytest.approx(writing_ns, rel=0.15)
+
+
+@pytest.mark.parametrize("link", ["sim:kws01?ms=fast", "sim:kws01?speed=1"])
+def test_a_simulated_board_with_an_unknown_option_is_refused(link: str) -> None:
+    with (
+        pytest.raises(SchemaError, match="cannot be set up so"),
+        open_target(Address.parse(f"mcu@{link}"), a_profile()),
     ):
         pass
