@@ -13,6 +13,7 @@ from harness.catalogue.build import ensure_built
 from harness.catalogue.datasets import OwnData
 from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
+from harness.domain.board import Board
 from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
@@ -47,6 +48,9 @@ class Claim:
     power_w: float
 
 
+LINUX = "linux@"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user asked for, as words and paths."""
@@ -71,6 +75,8 @@ class Request:
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
+    is_detached: bool = False
+    """Whether the link to a board is let go while a trial is executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,3 +341,22 @@ def _require_same(model: ModelArtifact, path: Path) -> None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def let_alone(intake: Intake, request: Request) -> Intake:
+    """Have the plan's board executed without its link, where the user asked for it.
+
+    Raises Unsupported for a target that has no link to let go.
+    """
+    if not request.is_detached:
+        return intake
+    address = intake.plan.trials[0].target
+    if not address.startswith(LINUX):
+        raise Unsupported(
+            "Only a Linux board can be let alone",
+            where=address,
+            remedy="Leave --detached out, or name a board: linux@ssh:user@host.",
+        )
+    lab = intake.lab
+    board = replace(lab.boards.get(address, Board()), is_detached=True)
+    return replace(intake, lab=replace(lab, boards={**lab.boards, address: board}))

@@ -16,6 +16,7 @@ from harness.bench.intake import (
     Request,
     gather,
     gather_again,
+    let_alone,
     parse_claim,
     supply_of,
 )
@@ -55,7 +56,8 @@ def run(
         str | None,
         typer.Option(
             help="Where the model runs: emulated@ (a model of the device; the default "
-            "without a lab file) or local@ (this machine is the device)."
+            "without a lab file), local@ (this machine is the device) or a board, "
+            "such as linux@ssh:root@192.168.7.2."
         ),
     ] = None,
     meter: Annotated[
@@ -166,6 +168,13 @@ def run(
     provider: Annotated[
         str, typer.Option(help="Execution provider of the runtime.")
     ] = "CPUExecutionProvider",
+    detached: Annotated[
+        bool,
+        typer.Option(
+            "--detached",
+            help="Let a board's link go while it measures, and collect afterwards.",
+        ),
+    ] = False,
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Leave the report for later.")
     ] = False,
@@ -195,6 +204,7 @@ def run(
         seed=seed,
         provider=provider,
         checks_network=check_network,
+        is_detached=detached,
     )
     wanted = _wanted(dataset, metric, parent, goes_on=skip_broken)
     with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
@@ -296,7 +306,7 @@ def _add_power(
 
 def _start(request: Request, out: Path, console: Console) -> Path:
     with announced(console, "Preparing models …"):
-        intake = gather(request, lambda _: None)
+        intake = let_alone(gather(request, lambda _: None), request)
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
@@ -316,7 +326,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
 def _go_on(bundle: Path, request: Request, console: Console) -> Path:
     record = read_record(bundle)
     with announced(console, "Preparing models …"):
-        intake = gather_again(record, request, lambda _: None)
+        intake = let_alone(gather_again(record, request, lambda _: None), request)
     clock = SystemClock()
     with (
         _open_meter(intake, clock) as metering,
@@ -350,6 +360,7 @@ def _execute(
                 report=progress.show,
                 ambient_degc=intake.lab.ambient_degc,
                 metering=metering,
+                boards=intake.lab.boards,
             ),
             writer,
         )
@@ -365,7 +376,9 @@ def _say_what_is_coming(intake: Intake, console: Console) -> None:
     seconds = sum(expected_seconds(trial) for trial in plan.trials)
     device = "EMULATED (a model of the device, in virtual time)"
     if not plan.is_emulated:
-        device = f"measured on {plan.trials[0].target}"
+        target = plan.trials[0].target
+        how = "SIMULATED by" if "@sim:" in target else "measured on"
+        device = f"{how} {target}"
     console.print(
         f"{plan.profile.title_en}: {device}; {len(plan.trials)} trials, "
         f"about {seconds:.0f} s.",

@@ -182,6 +182,15 @@ class OutputsChecked:
     kind: Literal["OutputsChecked"] = "OutputsChecked"
 
 
+HOST_CLOCK = "monotonic"
+"""Name of the host's own clock, which also stamps readings as they arrive."""
+CLOCK_PAIRS = "clock.pairs"
+"""Key of the note that holds pairs of readings of a board's and the host's clock:
+``host_ns board_ns u_ns`` a pair, in order of time, ``;`` between them."""
+FIRMWARE_MODEL = "firmware_model"
+"""Key of the note that names a model which is in the firmware, not the plan's file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemsScored:
     """Answers to numbered items: scored against labels, or values of the outputs.
