@@ -118,6 +118,8 @@ class WrittenMeter(WrittenDevice):
     """File of its calibration, from the folder of the lab file; empty: none."""
     boundary: Boundary = Boundary.NOT_STATED
     single_supply: bool | None = None
+    pin: str = ""
+    """File on the device that moves a pin which this meter watches; empty: none."""
 
 
 class WrittenLab(Written):
@@ -156,6 +158,8 @@ class Lab:
     boards: dict[str, Board] = field(default_factory=dict)
     """What is known of boards beside their address, by address."""
     supplies: dict[str, Supply] = field(default_factory=dict)
+    pins: dict[str, str] = field(default_factory=dict)
+    """File on the device that moves a pin, by the name of the meter that watches it."""
     calibrations: dict[str, Path] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
@@ -185,6 +189,7 @@ def load_lab(path: Path) -> Lab:
             for name, meter in written.meters.items()
             if meter.calibration
         },
+        pins={n: meter.pin for n, meter in written.meters.items() if meter.pin},
         supplies={
             name: Supply(boundary=meter.boundary, is_single=meter.single_supply)
             for name, meter in written.meters.items()

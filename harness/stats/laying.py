@@ -31,6 +31,7 @@ from harness.loadgen.pulses import Burst, PulseTrain
 from harness.meters.correction import corrected
 from harness.schema.codec import from_plain
 from harness.stats.alignment import align
+from harness.stats.alignment_edges import align_by_edges
 from harness.stats.metered import MEANS, REFUSED, U_CLOCK, VALUES, latency_s
 from harness.stats.power import POWER, PowerTrace, is_metered, trace_of
 from harness.stats.relation import (
@@ -105,13 +106,13 @@ def _corrected(trial: TrialRecord) -> TrialRecord:
 
 def _related(trial: TrialRecord, trace: PowerTrace) -> _Laid:
     """Relate the clocks by the best means that can be trusted."""
-    refused, pairs = None, _pairs(trial, trace)
-    if trial.pulses:
-        near = trace if pairs is None else on_host_clock(trace, pairs)
-        found = align(_train(trial), near)
+    pairs, refused = _pairs(trial, trace), None
+    near = trace if pairs is None else on_host_clock(trace, pairs)
+    for means in (align_by_edges, _by_pulses):
+        found = means(trial, near)
         if isinstance(found, Relation):
             return _Laid(relation=found if pairs is None else after(pairs, found))
-        refused = found
+        refused = found or refused
     stamps = _by_stamps(trial, trace)
     if pairs is not None:
         stamps = replace(
@@ -140,6 +141,10 @@ def _pairs(trial: TrialRecord, trace: PowerTrace) -> Relation | None:
             where=trial.trial.id,
             remedy="The record was changed, or written by another program.",
         ) from error
+
+
+def _by_pulses(trial: TrialRecord, trace: PowerTrace) -> Relation | Refused | None:
+    return align(_train(trial), trace) if trial.pulses else None
 
 
 def _by_stamps(trial: TrialRecord, trace: PowerTrace) -> Relation:

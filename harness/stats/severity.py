@@ -20,6 +20,8 @@ _INVALIDATING = (
     "too-few-queries",
     "outputs-not-finite",
     "model-digest-changed",
+    "answers-not-the-models",
+    "answers-differ-when-timed",
 )
 _CONDITIONAL = (
     "readings-lost",
@@ -41,6 +43,9 @@ _CONDITIONAL = (
     "throttled",
     "fallback",
     "outputs-differ",
+    "repeated-input-faster",
+    "accuracy-below-target",
+    "items-not-scored",
     "background-load",
     "spread-above-limit",
     "overhead-above-limit",
@@ -70,6 +75,7 @@ _NOTES = (
     "outside-emulation-domain",
     "operator-unknown",
     "does-not-fit-memory",
+    "accuracy-of-some-only",
     "preset-not-evidential",
 )
 

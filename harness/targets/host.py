@@ -58,6 +58,12 @@ def governor() -> str | None:
     return ", ".join(sorted(names)) or None
 
 
+def cpu_flags() -> frozenset[str]:
+    """Give what the processor says it can do; empty where the kernel does not say."""
+    lines = [line for line in _cpuinfo() if line.startswith("flags")]
+    return frozenset(lines[0].partition(":")[2].split()) if lines else frozenset()
+
+
 def _os_name() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from harness import plugins
 from harness.clock import Clock, SystemClock
+from harness.domain.labelled import Source
 from harness.domain.origin import Origin
 from harness.domain.plan import Trial
 from harness.domain.profile import Conditions, DeviceProfile
-from harness.domain.query import TrialEvent
+from harness.domain.query import ItemsScored, Noted, TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.errors import DeployMismatch
@@ -152,6 +153,16 @@ class LocalTarget:
 
     def _cores(self, threads: int) -> int:
         return self._confinement.asked.cores or threads
+
+    def answer(
+        self, trial: Trial, on: Deployment, source: Source
+    ) -> Iterator[ItemsScored | Noted]:
+        """Answer the items of a deployment on behalf of a trial; nothing is timed.
+
+        Always by onnxruntime's own processor kernels, whatever the trial runs on. A
+        failure becomes a note. Raises KeyboardInterrupt after a Ctrl-C.
+        """
+        return self._performer.answer(trial, on, source)
 
     def _place(self, trial: Trial) -> Place:
         threads = trial.settings.intra_op_threads

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-ROOMS = ("agent", "domain", "loadgen", "runtimes", "targets/board")
+ROOMS = ("agent", "domain", "loadgen", "runtimes", "scoring", "targets/board")
 MODULES = (
     "__init__.py",
     "clock.py",

@@ -169,6 +169,7 @@ class RemoteTarget:
             model=on.model,
             model_path=on.handle,
             samples_path=str(on.samples) if on.samples else None,
+            labelled=on.labelled,
             runtime=self.opener(trial.settings.runtime),
             silence_s=self.patience.silence_s,
             lease_s=self.patience.lease_s + (alone_s or 0.0),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.domain.labelled import LabelledData
 from harness.domain.plan import Trial
 from harness.domain.query import ModelLoaded
 from harness.domain.workload import ModelArtifact
@@ -23,6 +24,8 @@ class Job:
     model: ModelArtifact
     model_path: str
     samples_path: str | None
+    labelled: LabelledData | None
+    """What the labels among the samples are for; None: they have none."""
     runtime: str
     """``module:function`` that opens the runtime."""
     silence_s: float

@@ -126,6 +126,7 @@ def _events(job: Job) -> Iterator[TrialEvent]:
         model=job.model,
         path=Path(job.model_path),
         samples=Path(job.samples_path) if job.samples_path else None,
+        labelled=job.labelled,
     )
     if job.inspected is not None:
         performer.knows(job.trial, on, job.inspected)
