@@ -24,6 +24,8 @@ class Job:
     model: ModelArtifact
     model_path: str
     samples_path: str | None
+    labelled: LabelledData | None
+    """What the labels among the samples are for; None: they have none."""
     runtime: str
     """``module:function`` that opens the runtime."""
     silence_s: float
