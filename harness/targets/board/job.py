@@ -34,8 +34,6 @@ class Job:
     """What the runtime made of the model in an earlier run, if there was one."""
     lease_s: float
     """The run is ended when the host was not heard of for so long."""
-    labelled: LabelledData | None = None
-    """What the labels among the samples are for; None: they have none."""
 
 
 def encode_job(job: Job) -> bytes:
