@@ -23,6 +23,8 @@ VERBS = {
     "meters": "List ports and drivers of meters; probe, watch, capture.",
     "calibrate": "Calibrate a meter against another one, or against a resistor.",
     "models": "List the reference models; build them; look at one.",
+    "inspect": "Take a model file apart: inputs, operators, cost, who would take it.",
+    "quantise": "Quantise a model, and say what that did to it.",
     "doctor": "Look at this machine: what would disturb a measurement?",
     "power": "Add a power trace that was recorded elsewhere to a finished run.",
     "grade": "Grade a bundle again, from its evidence.",

@@ -66,6 +66,9 @@ CODES: frozenset[str] = frozenset(
         "outputs-differ",
         "outputs-not-finite",
         "repeated-input-faster",
+        "answers-not-the-models",
+        "answers-differ-when-timed",
+        "items-not-scored",
         "model-digest-changed",
         "baseline-drifted",
         "alignment-refused",
@@ -100,6 +103,11 @@ CODES: frozenset[str] = frozenset(
         "borrowed-from-family",
         "does-not-fit-memory",
         # what the preset allows
+        "accuracy-of-some-only",
+        # whether data stay on the device, model by model
+        "privacy-passed",
+        "privacy-failed",
+        "privacy-unchecked",
         "preset-not-evidential",
         "fewer-specimens-than-asked",
         "specimens-not-recorded",

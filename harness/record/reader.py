@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
+    ItemsScored,
     MemoryMeasured,
     ModelLoaded,
     Noted,
@@ -20,6 +21,7 @@ from harness.domain.query import (
     OverheadMeasured,
     PhaseEntered,
     PulsesMade,
+    RepeatsProbed,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import LabInfo, Queries, RunRecord, TrialRecord
@@ -141,12 +143,17 @@ def _with_recorded_power(
             trial,
             # first: figures are of the first channel of power, as are these notes
             readings=(*added_readings(folder, added[trial.trial.id]), *trial.readings),
-            notes={**trial.notes, **added[trial.trial.id].notes},
+            notes={**_without_meter(trial.notes), **added[trial.trial.id].notes},
         )
         if trial.trial.id in added
         else trial
         for trial in trials
     )
+
+
+def _without_meter(notes: dict[str, str]) -> dict[str, str]:
+    """Leave out what another meter said of itself, its failure among it."""
+    return {key: text for key, text in notes.items() if not key.startswith("meter.")}
 
 
 def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord:
@@ -167,6 +174,8 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         overhead=_last(attempt, OverheadMeasured),
         memory=_last(attempt, MemoryMeasured),
         outputs=_last(attempt, OutputsChecked),
+        scored=tuple(e for e in attempt.events if isinstance(e, ItemsScored)),
+        repeats=_last(attempt, RepeatsProbed),
         notes={e.key: e.value for e in attempt.events if isinstance(e, Noted)},
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,

@@ -67,6 +67,7 @@ SHADES: Mapping[str, str] = {
     Phase.MEASURED.value: "#ffffff",
     Phase.POSTAMBLE.value: "#d8ebe4",
     Phase.BASELINE_AFTER.value: "#eef1f4",
+    Phase.AFTERWARDS.value: "#eef1f4",
 }
 _FONTS = "-apple-system,'Segoe UI','Helvetica Neue',Arial,'Noto Sans',sans-serif"
 STYLE: dict[Any, Any] = {
