@@ -8,6 +8,7 @@ from rich.table import Table
 
 from harness.cli._frame import print_json
 from harness.cli._output import console
+from harness.emulation.predict import rates_of
 from harness.schema.codec import to_plain
 from harness.schema.lab import find_lab, load_lab
 from harness.schema.profile import load_profile, profile_names, profile_path
@@ -30,7 +31,7 @@ def devices(
         print_json({"profiles": to_plain(profiles, list), "targets": dict(targets)})
         return
     table = Table()
-    for column in ("profile", "设备", "device", "suite", "emulation"):
+    for column in ("profile", "设备", "device", "suite", "emulation", "90 % within"):
         table.add_column(column)
     for profile in profiles:
         table.add_row(
@@ -39,6 +40,7 @@ def devices(
             profile.title_en,
             profile.suite,
             profile.emulation.form if profile.emulation else "none",
+            f"×/÷ {rates_of(profile).factor_90:.2f}" if profile.emulation else "",
         )
     out = console()
     out.print(table)
