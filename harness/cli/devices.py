@@ -10,6 +10,7 @@ from harness.bench.boards import Answer, probe
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.domain.profile import DeviceProfile
+from harness.emulation.predict import rates_of
 from harness.errors import ExitCode, UnknownName, UsageError
 from harness.links.keyprint import fingerprint_of
 from harness.plugins import Address
@@ -68,7 +69,7 @@ def _list(desk: Lab, *, as_json: bool) -> int:
         print_json({"profiles": to_plain(profiles, list), "targets": dict(targets)})
         return ExitCode.OK
     table = Table()
-    for column in ("profile", "设备", "device", "suite", "emulation"):
+    for column in ("profile", "设备", "device", "suite", "emulation", "90 % within"):
         table.add_column(column)
     for profile in profiles:
         table.add_row(
@@ -77,6 +78,7 @@ def _list(desk: Lab, *, as_json: bool) -> int:
             profile.title_en,
             profile.suite,
             profile.emulation.form if profile.emulation else "none",
+            f"×/÷ {rates_of(profile).factor_90:.2f}" if profile.emulation else "",
         )
     out = console()
     out.print(table)
