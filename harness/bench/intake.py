@@ -83,10 +83,10 @@ class Intake:
     paths: dict[str, Path]
     samples: dict[str, Path]
     lab: Lab
-    checks_network: bool = False
-    """Whether the privacy checks are made after the trials."""
     calibration: Calibration | None = None
     """Of the meter, where the lab file names one for it."""
+    checks_network: bool = False
+    """Whether the privacy checks are made after the trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +151,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         paths={**device.paths, **host.paths, **labelled.paths},
         samples=labelled.samples_of(plan, request.bindings.samples),
         lab=lab,
-        checks_network=request.checks_network,
         calibration=_calibration(plan, lab),
+        checks_network=request.checks_network,
     )
 
 
