@@ -228,6 +228,8 @@ class ItemsScored:
         least = 1 if self.metric == OUTPUTS else Metric(self.metric).columns
         if self.width < least:
             raise ValueError(f"{self.metric} has {least} columns, not {self.width}")
+        if self.metric == Metric.MIOU and self.width % 2:
+            raise ValueError("a class has an intersection and a union")
         size = _unpacked_size(self.packed)
         if not size or size % (8 * (1 + self.width)):
             raise ValueError("these are no whole rows of scores")
