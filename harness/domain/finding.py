@@ -98,6 +98,9 @@ CODES: frozenset[str] = frozenset(
         "emulation-not-validated",
         "outside-emulation-domain",
         "operator-unknown",
+        "operator-refused",
+        "emulated-fallback",
+        "borrowed-from-family",
         "does-not-fit-memory",
         # what the preset allows
         "accuracy-of-some-only",

@@ -44,7 +44,8 @@ from harness.domain.sut import ConditionsReached
 from harness.domain.workload import InputSpec, ModelArtifact
 from harness.emulation.device_model import WANTED
 from harness.emulation.graph_cost import cost_of_file
-from harness.emulation.predict import Prediction, predict
+from harness.emulation.predict import predict
+from harness.emulation.prediction import Prediction
 from harness.errors import DeployMismatch, SchemaError, Unsupported
 from harness.loadgen.pulses import plan_pulses
 from harness.planning import PRESETS
