@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.bench.asking import CPU
+from harness.bench.inspecting import placement
 from harness.bench.labelling import Labelled, own_items, shipped_items
 from harness.bench.meteruse import meter_use, require_claim
 from harness.catalogue.bindings import InputBindings
@@ -20,7 +22,7 @@ from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
-from harness.errors import SchemaError, Unsupported, UsageError
+from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
 from harness.meters.opening import is_simulated
 from harness.planning import (
@@ -122,6 +124,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
     device = _models(request, suite, device_scheme, on_progress)
+    if target.startswith(LOCAL):
+        _require_provider(request.provider, device)
     host = (
         _models(request, suite, host_scheme(), on_progress)
         if is_emulated
@@ -261,6 +265,16 @@ def _models(
         artifacts={w.id: artifacts[w.model] for w in suite.workloads},
         paths={artifacts[name].name: built[name] for name in names},
     )
+
+
+def _require_provider(provider: str, models: _Models) -> None:
+    """Raise UnknownName for a provider that this machine's runtime does not have."""
+    if provider == CPU:
+        return
+    model = next(iter(models.artifacts.values()))
+    _, there = placement(model, models.paths[model.name], CPU)
+    if provider not in there:
+        raise UnknownName("execution provider here", provider, there)
 
 
 def _labelled(request: Request, suite: Suite) -> Labelled:

@@ -2,7 +2,6 @@
 
 import tempfile
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,9 +22,9 @@ from harness.bench.intake import (
 from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
 from harness.catalogue.bindings import parse_bindings
-from harness.catalogue.datasets import Wanted, open_dataset
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
+from harness.cli._items import wanted_items, with_items
 from harness.cli._progress import RunProgress, announced
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
@@ -206,9 +205,9 @@ def run(
         checks_network=check_network,
         is_detached=detached,
     )
-    wanted = _wanted(dataset, metric, parent, goes_on=skip_broken)
+    wanted = wanted_items(dataset, metric, parent, goes_on=skip_broken)
     with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
-        request = _with_items(request, wanted, Path(scratch), console)
+        request = with_items(request, wanted, Path(scratch), console)
         bundle = (
             _start(request, out, console)
             if resume is None
@@ -227,39 +226,6 @@ def run(
         )
     gated = gate_code(derived.assessment.grade, gate)
     return gated or exit_code(derived.record.findings)
-
-
-def _wanted(
-    dataset: Path | None, metric: Metric, parent: Path | None, *, goes_on: bool
-) -> Wanted | None:
-    if dataset is not None:
-        return Wanted(path=dataset, metric=metric, parent=parent, goes_on=goes_on)
-    if parent is not None:
-        raise UsageError(
-            "A parent is compared on labelled items, and none are given",
-            where="--parent",
-            remedy="Give them: --dataset FILE.",
-        )
-    return None
-
-
-def _with_items(
-    request: Request, wanted: Wanted | None, scratch: Path, console: Console
-) -> Request:
-    """Read the user's labelled items, and fill the model's inputs from them."""
-    if wanted is None:
-        return request
-    if request.model is None:
-        raise UsageError(
-            "Labelled items go with a model of your own",
-            where="--dataset",
-            remedy="Give the model too: --model FILE. Reference models have their own.",
-        )
-    own = open_dataset(wanted, request.model, request.bindings, scratch)
-    for what in own.broken:
-        console.print(f"Left out: {what}", highlight=False, soft_wrap=True)
-    filled = replace(request.bindings, samples=own.file)
-    return replace(request, own_data=own, bindings=filled)
 
 
 def power_source(meter: str | None, power_trace: str | None) -> str | None:
