@@ -40,6 +40,8 @@ from harness.units import NS_PER_S
 
 EMULATED = "emulated@"
 LOCAL = "local@"
+RECORDED = "trace@"
+"""In the place of a meter's address: another machine records, its file comes later."""
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset

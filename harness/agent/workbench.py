@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.agent.outputs import OutputCheck, chosen
+from harness.agent.pin import Pin
 from harness.agent.states import States, states_of
 from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
@@ -112,6 +113,8 @@ class Workbench:
         self._enter = enter
         self._session: Session | None = None
         self._queries: list[tuple[Query, BoundQuery]] = []
+        pulses = order.trial.pulses
+        self._pin = Pin(pulses.pin if pulses else "")
         self._check: OutputCheck | None = None
         self._watch: Iterator[Query] | None = None
         is_single = all(len(one.calls) == 1 for one in inputs) and not any(
@@ -151,10 +154,16 @@ class Workbench:
         return self._watch
 
     def work_until(self, instant_ns: int) -> None:
-        """Keep a core busy until the instant: a load whose edges are sharp."""
+        """Keep a core busy until the instant: a load whose edges are sharp.
+
+        A pin that a meter watches is high meanwhile. Raises TargetError where the pin
+        cannot be moved.
+        """
         now_ns = self._clock.now_ns
+        self._pin.move(b"1")
         while now_ns() < instant_ns:
             pass
+        self._pin.move(b"0")
 
     def check_outputs(self, first: Feeds) -> OutputsChecked | None:
         """Compute again what was looked at; None where no query was measured.

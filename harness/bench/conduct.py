@@ -72,6 +72,8 @@ def conduct(bench: Bench, writer: RecordWriter) -> None:
     cannot be opened at all; what was recorded before stays.
     """
     pace = _Pace(bench.plan, writer.finished_trials, bench.clock)
+    if bench.metering is not None:
+        bench.metering.keep_captures_in(writer.raw_folder())
     with ExitStack() as stack:
         stand = _Stand(bench, writer, stack)
         for trial in bench.plan.trials:

@@ -13,6 +13,7 @@ from harness.catalogue.build import ensure_built
 from harness.catalogue.datasets import OwnData
 from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
+from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
@@ -29,6 +30,7 @@ from harness.planning import (
     make_plan,
     preset_named,
 )
+from harness.schema.calibration import load_calibration
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
@@ -56,6 +58,8 @@ class Request:
     supply: Supply | None = None
     """What the meter's power is the power of; None: as the lab file says."""
     claim: Claim | None = None
+    pin: str = ""
+    """File on the device that moves a pin which the meter watches."""
     suite: str | None = None
     model: Path | None = None
     role: str | None = None
@@ -79,6 +83,8 @@ class Intake:
     lab: Lab
     checks_network: bool = False
     """Whether the privacy checks are made after the trials."""
+    calibration: Calibration | None = None
+    """Of the meter, where the lab file names one for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +148,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         samples=labelled.samples_of(plan, request.bindings.samples),
         lab=lab,
         checks_network=request.checks_network,
+        calibration=_calibration(plan, lab),
     )
 
 
@@ -184,17 +191,28 @@ def _meter(
                 "A real meter cannot read an emulated device",
                 where=request.meter,
                 remedy="Say where the device is, such as --target local@, or let a "
-                f"simulated meter read the model: {request.meter.split('@')[0]}@sim:",
+                "simulated meter read the model, such as --meter ppk2@sim:",
             )
         return None
     if not address:
         return None
     supply = request.supply or lab.supplies.get(profile.name, Supply())
     use = meter_use(address, supply)
+    pin = request.pin or lab.pins.get(profile.name, "")
+    if pin and use.pulses is not None:
+        use = replace(use, pulses=replace(use.pulses, pin=pin))
     if request.claim is None:
         return use
     claim = request.claim
     return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
+
+
+def _calibration(plan: Plan, lab: Lab) -> Calibration | None:
+    """Read the calibration of the run's meter, where the lab file has it with one."""
+    name = plan.profile.name
+    if name not in lab.calibrations or lab.meters.get(name) != plan.meter:
+        return None
+    return load_calibration(lab.calibrations[name])
 
 
 def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:
@@ -272,11 +290,13 @@ def gather_again(
     for model in plan.models:
         _require_same(model, paths[model.name])
     labelled.require_same(plan, record.name)
+    lab = load_lab(request.lab) if request.lab else Lab()
     return Intake(
         plan=plan,
         paths=paths,
         samples=labelled.samples_of(plan, request.bindings.samples),
-        lab=load_lab(request.lab) if request.lab else Lab(),
+        lab=lab,
+        calibration=_calibration(plan, lab),
         checks_network=request.checks_network,
     )
 

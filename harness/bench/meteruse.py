@@ -9,7 +9,7 @@ from harness.loadgen.pulses import plan_pulses
 from harness.meters.accuracy import accuracy_of
 from harness.meters.datasheet import Datasheet, datasheet_of
 from harness.meters.drivers import DRIVERS
-from harness.planning import MeterUse
+from harness.planning import RECORDED, MeterUse
 from harness.plugins import Address
 from harness.stats.budget import (
     Accuracy,
@@ -23,6 +23,9 @@ from harness.units import NS_PER_S, parse_quantity
 
 RECORDED_HZ = 1000.0
 """Readings enter the record at most this often; faster ones are averaged to it."""
+_RECORDER_STEP_NS, _RECORDER_MARK_NS = NS_PER_S // 10, NS_PER_S // 100
+"""A recorder whose file comes later may be of any rate: idle lasts long enough for ten
+readings a second, and marks are made for a hundred."""
 _MARKED_FROM_HZ = 100.0
 """Slower meters would need minutes of marks; guards do without (docs: energy)."""
 
@@ -30,10 +33,18 @@ _MARKED_FROM_HZ = 100.0
 def meter_use(address: str, supply: Supply) -> MeterUse:
     """Say what a meter asks of the trials that it reads.
 
+    A recorder whose file comes later gets marks that a hundred readings a second show.
     A driver without a data sheet, as a stranger's may be, is taken for one that gives
     a reading a second and needs no marks: its energies are refused later for want of
     limits of error.
     """
+    if address.startswith(RECORDED):
+        return MeterUse(
+            address=address,
+            step_ns=_RECORDER_STEP_NS,
+            pulses=plan_pulses(_RECORDER_MARK_NS, seed=0).planned(),
+            supply=supply,
+        )
     driver = Address.parse(address).driver
     try:
         sheet = datasheet_of(driver)

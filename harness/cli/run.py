@@ -1,7 +1,7 @@
 """``duanping run``: plan → bench → record → estimates → grade → report."""
 
 import tempfile
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,16 +21,18 @@ from harness.bench.intake import (
 from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
 from harness.catalogue.bindings import parse_bindings
-from harness.catalogue.datasets import Wanted, open_dataset
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
+from harness.cli._items import wanted_items, with_items
 from harness.cli._progress import RunProgress, announced
+from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.labelled import Metric
 from harness.domain.plan import Boundary, Plan
 from harness.domain.requirement import Tier
-from harness.errors import UsageError
-from harness.planning import expected_seconds
+from harness.errors import HarnessError, UsageError
+from harness.meters.exports.reading import TraceFile
+from harness.planning import RECORDED, expected_seconds
 from harness.record.bundle import RecordWriter
 from harness.record.reader import read_record
 from harness.report.page import Language
@@ -60,6 +62,20 @@ def run(
         typer.Option(
             help="What reads the device's power, such as rapl@, "
             "ppk2@serial:/dev/ttyACM0?voltage=3V or ppk2@sim:idle-10mW."
+        ),
+    ] = None,
+    pin: Annotated[
+        str,
+        typer.Option(
+            help="File on the device that moves a pin which the meter watches, such as "
+            "/sys/class/gpio/gpio17/value: the best means of relating clocks."
+        ),
+    ] = "",
+    power_trace: Annotated[
+        str | None,
+        typer.Option(
+            help="What another recorder measures meanwhile: the file that its export "
+            "is saved to before this run ends, with options as in duanping power."
         ),
     ] = None,
     boundary: Annotated[
@@ -166,7 +182,8 @@ def run(
         device=device,
         preset=preset,
         target=target,
-        meter=meter,
+        meter=_meter(meter, power_trace),
+        pin=pin,
         supply=supply_of(boundary, is_single=single_supply),
         claim=parse_claim(claim) if claim else None,
         suite=suite,
@@ -178,51 +195,63 @@ def run(
         provider=provider,
         checks_network=check_network,
     )
-    wanted = _wanted(dataset, metric, parent, goes_on=skip_broken)
+    wanted = wanted_items(dataset, metric, parent, goes_on=skip_broken)
     with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
-        request = _with_items(request, wanted, Path(scratch), console)
+        request = with_items(request, wanted, Path(scratch), console)
         bundle = (
             _start(request, out, console)
             if resume is None
             else _go_on(resume, request, console)
         )
+    fault = _add_power(bundle, power_trace, console)
     derived = derive(bundle, language=None if no_report else lang, tiers=None)
     print_result(derived, as_json=as_json)
+    if fault is not None:
+        raise fault
     gated = gate_code(derived.assessment.grade, gate)
     return gated or exit_code(derived.record.findings)
 
 
-def _wanted(
-    dataset: Path | None, metric: Metric, parent: Path | None, *, goes_on: bool
-) -> Wanted | None:
-    if dataset is not None:
-        return Wanted(path=dataset, metric=metric, parent=parent, goes_on=goes_on)
-    if parent is not None:
+def _meter(meter: str | None, power_trace: str | None) -> str | None:
+    """Name what measures power; a recording is read first, to fail before the run."""
+    if power_trace is None:
+        return meter
+    if meter is not None:
         raise UsageError(
-            "A parent is compared on labelled items, and none are given",
-            where="--parent",
-            remedy="Give them: --dataset FILE.",
+            "Power comes from a meter or from a recording, not from both",
+            where=f"--meter {meter} --power-trace {power_trace}",
+            remedy="Leave one out; a recording can be added later with duanping power.",
         )
+    return f"{RECORDED}{TraceFile.parse(power_trace).path.name}"
+
+
+def _live(plan: Plan) -> str:
+    """Give the address of the meter to open now.
+
+    A recorder is not ours to open, and one that reads a model is opened with it.
+    """
+    is_later = plan.is_emulated or plan.meter.startswith(RECORDED)
+    return "" if is_later else plan.meter
+
+
+def _add_power(
+    bundle: Path, power_trace: str | None, console: Console
+) -> HarnessError | None:
+    """Add what the recorder saved; give the fault that the user is told of last."""
+    if power_trace is None:
+        return None
+    try:
+        laid = add_recording(bundle, TraceFile.parse(power_trace))
+    except HarnessError as error:
+        console.print(
+            "The run is whole; its power trace is not there yet. When it is: "
+            f"duanping power {bundle} --trace '{power_trace}'",
+            markup=False,
+            soft_wrap=True,
+        )
+        return error
+    console.print(placed(laid), markup=False)
     return None
-
-
-def _with_items(
-    request: Request, wanted: Wanted | None, scratch: Path, console: Console
-) -> Request:
-    """Read the user's labelled items, and fill the model's inputs from them."""
-    if wanted is None:
-        return request
-    if request.model is None:
-        raise UsageError(
-            "Labelled items go with a model of your own",
-            where="--dataset",
-            remedy="Give the model too: --model FILE. Reference models have their own.",
-        )
-    own = open_dataset(wanted, request.model, request.bindings, scratch)
-    for what in own.broken:
-        console.print(f"Left out: {what}", highlight=False, soft_wrap=True)
-    filled = replace(request.bindings, samples=own.file)
-    return replace(request, own_data=own, bindings=filled)
 
 
 def _start(request: Request, out: Path, console: Console) -> Path:
@@ -231,7 +260,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
-        metered(_real_meter(intake.plan), clock) as metering,
+        _open_meter(intake, clock) as metering,
         RecordWriter.create(
             out,
             intake.plan,
@@ -250,7 +279,7 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
         intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
     with (
-        metered(_real_meter(intake.plan), clock) as metering,
+        _open_meter(intake, clock) as metering,
         RecordWriter.resume(
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,
@@ -259,9 +288,12 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
     return bundle
 
 
-def _real_meter(plan: Plan) -> str:
-    """Name the meter to open: one that reads a model of a device is opened with it."""
-    return "" if plan.is_emulated else plan.meter
+def _open_meter(
+    intake: Intake, clock: SystemClock
+) -> AbstractContextManager[Metering | None]:
+    plan = intake.plan
+    has_pin = any(trial.pulses and trial.pulses.pin for trial in plan.trials)
+    return metered(_live(plan), clock, intake.calibration, edges=has_pin)
 
 
 def _execute(

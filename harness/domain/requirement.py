@@ -80,6 +80,8 @@ REASONS: frozenset[str] = frozenset(
         "items-not-scored",
         "metric-undefined",
         "readings-lost",
+        "readings-incomplete",
+        "readings-not-believed",
         "too-little-idle",
         "clocks-not-related",
         # not determined

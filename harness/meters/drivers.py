@@ -18,7 +18,7 @@ from harness.errors import EquipmentError, SchemaError, Unsupported
 from harness.links.bytelink import ByteLink, Parity
 from harness.links.loop import Instrument
 from harness.meters.base import Meter
-from harness.meters.loads import Drawn
+from harness.meters.loads import Drawn, Waveform
 from harness.units import example_unit, parse_quantity
 
 
@@ -78,6 +78,8 @@ class Wired:
     address: str
     origin: Origin
     options: Options
+    is_simulated: bool
+    """Whether nothing real can be harmed: a simulator of ours, or a capture."""
 
     def make(self, module: str, name: str, **more: Any) -> Any:  # noqa: ANN401 - a class by name
         """Make the driver class `name` of ``harness.meters.<module>``."""
@@ -85,11 +87,6 @@ class Wired:
         return driver(
             self.link, self.clock, address=self.address, origin=self.origin, **more
         )
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether nothing real can be harmed."""
-        return self.origin is Origin.SIMULATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +127,13 @@ def _ppk2(wired: Wired) -> AbstractContextManager[Meter]:
 
 def _ppk2_sim(load: Drawn, options: Options) -> Instrument:
     volts = _supply_v(options, is_simulated=True)
+    pin = load.pin if isinstance(load, Waveform) and load.pin_s else None
     return _simulator(
         "ppk2.sim",
         "Ppk2Simulator",
         lambda seconds: load.watts(seconds) / volts,
         seed=load.seed,
+        logic=pin,
     )
 
 
@@ -154,7 +153,10 @@ def _lpm01a(wired: Wired) -> AbstractContextManager[Meter]:
 def _lpm01a_sim(load: Drawn, options: Options) -> Instrument:
     volts = _supply_v(options, is_simulated=True)
     return _simulator(
-        "lpm01a.sim", "Lpm01aSimulator", lambda seconds: load.watts(seconds) / volts
+        "lpm01a.sim",
+        "Lpm01aSimulator",
+        lambda seconds: load.watts(seconds) / volts,
+        events_s=load.pin_falls_s() if isinstance(load, Waveform) else (),
     )
 
 

@@ -11,21 +11,35 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
-from harness.clock import Clock, Deadline
+from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.errors import SchemaError, UnknownName, Unsupported
 from harness.links.bytelink import KINDS, ByteLink, open_link
+from harness.links.hardware import may_be_hardware
 from harness.links.loop import looped
-from harness.links.replay import RecordingLink, load_capture, recording, replayed
+from harness.links.paced import PacedLink
+from harness.links.replay import (
+    Capture,
+    Pace,
+    RecordingLink,
+    ReplayLink,
+    Tape,
+    load_capture,
+    recording,
+    replayed,
+)
 from harness.meters.base import Meter
 from harness.meters.drivers import DRIVERS, Driver, Options, Wired
 from harness.meters.loads import Drawn, parse_load
+from harness.meters.misfortune import misfortunes, spoilt_link, spoilt_load
+from harness.meters.misfortune import skewed as skewed_instrument
 from harness.plugins import Address
 
 ALL_KINDS = (*KINDS, "sim", "replay")
 _EVERY_DRIVER = ("baud",)
-_EVERY_SIMULATOR = ("seed",)
-_PACE_NS = 50_000_000
+_EVERY_SIMULATOR = ("seed", "fault")
+_VIRTUAL_PACE_NS = 50_000_000
+"""Shorter than what any simulated instrument can hold back, longer than a packet."""
 
 Wrap = Callable[[ByteLink], ByteLink]
 """What is put between the driver and its link: nothing, a recorder, a fault."""
@@ -47,13 +61,54 @@ def open_recorded(address: Address, clock: Clock, path: Path) -> Iterator[Meter]
 
     The capture says where it came from, so that one of a simulator stays one.
     """
-    facts = {"address": str(address), "origin": _origin(address)}
     with (
-        recording(path, facts) as recorder,
-        open_through(
-            address, clock, lambda link: RecordingLink(link, clock, recorder)
-        ) as meter,
+        recording(path, capture_facts(address, clock)) as recorder,
+        open_taped(address, clock, recorder) as meter,
     ):
+        yield meter
+
+
+def capture_facts(address: Address, clock: Clock) -> dict[str, str]:
+    """Say in a capture what it is of: address, origin, and the clock of its times."""
+    return {
+        "address": str(address),
+        "origin": _origin(address),
+        "clock": clock.name,
+    }
+
+
+def open_taped(
+    address: Address, clock: Clock, tape: Tape
+) -> AbstractContextManager[Meter]:
+    """Open a meter, and have all that goes over its link taken down."""
+    return open_through(
+        address,
+        clock,
+        lambda link: RecordingLink(PacedLink(link, clock), clock, tape),
+    )
+
+
+@contextmanager
+def open_captured(capture: Capture, clock: Clock, where: str) -> Iterator[Meter]:
+    """Open the driver of a capture over its bytes, each at its own time.
+
+    On a clock that is waited on at no cost, what the meter then gives is a function
+    of the capture alone. Raises SchemaError for a capture that names no meter, and
+    MeterError where its bytes are no answer of that meter.
+    """
+    address = Address.parse(capture.facts.get("address", ""))
+    driver = _driver(address)
+    _, _, options = _read(address, driver)
+    with driver.connect(
+        Wired(
+            link=ReplayLink(capture, clock, where, Pace.EXACT),
+            clock=clock,
+            address=str(address),
+            origin=_origin_of(capture),
+            options=options,
+            is_simulated=True,
+        )
+    ) as meter:
         yield meter
 
 
@@ -71,30 +126,9 @@ def open_on(address: Address, clock: Clock, drawn: Drawn) -> Iterator[Meter]:
             remedy=f"Write {address.driver}@sim:",
         )
     with open_through(
-        address, clock, lambda link: _PacedLink(link, clock), drawn
+        address, clock, lambda link: PacedLink(link, clock, _VIRTUAL_PACE_NS), drawn
     ) as meter:
         yield meter
-
-
-class _PacedLink:
-    """Lets virtual time pass in steps, as a host does that polls: 50 ms a read.
-
-    Shorter than what any simulated instrument can hold back, longer than a packet.
-    """
-
-    def __init__(self, inner: ByteLink, clock: Clock) -> None:
-        self.where = inner.where
-        self._inner = inner
-        self._clock = clock
-
-    def read(self, most: int, until: Deadline) -> bytes:
-        """Give what has come by then, or later the first that comes."""
-        self._clock.wait_until(min(self._clock.now_ns() + _PACE_NS, until.at_ns))
-        return self._inner.read(most, until)
-
-    def write(self, data: bytes) -> None:
-        """Pass the bytes on."""
-        self._inner.write(data)
 
 
 @contextmanager
@@ -115,12 +149,23 @@ def open_through(
                 link=wrap(link),
                 clock=clock,
                 address=str(address),
-                origin=Origin(_origin(address)),
+                origin=_origin(address),
                 options=options,
+                is_simulated=kind in {"sim", "replay"},
             )
         ) as meter,
     ):
         yield meter
+
+
+def check_address(address: Address) -> None:
+    """Read an address without opening it. Raises UnknownName, SchemaError."""
+    _read(address, _driver(address))
+
+
+def is_captured(address: Address) -> bool:
+    """Say whether a meter at this address is read out of a capture."""
+    return address.link.partition("?")[0].partition(":")[0] == "replay"
 
 
 def is_simulated(address: str) -> bool:
@@ -183,9 +228,12 @@ def _wire(
     kind, _, rest = where.partition(":")
     match kind:
         case "sim":
+            faults = misfortunes(options.values.get("fault", ""), options.where)
             load = drawn or parse_load(rest, options.whole("seed", 0))
-            with looped(driver.simulate(load, options), clock, where) as link:
-                yield link
+            made = driver.simulate(spoilt_load(load, faults), options)
+            instrument = skewed_instrument(made, faults)
+            with looped(instrument, clock, where) as link:
+                yield spoilt_link(link, clock, faults)
         case "replay":
             with replayed(load_capture(Path(rest)), clock, where) as link:
                 yield link
@@ -195,16 +243,20 @@ def _wire(
                 yield link
 
 
-def _origin(address: Address) -> str:
+def _origin(address: Address) -> Origin:
     """Say what readings over this link are; a capture is what it was made of."""
     kind, _, rest = address.link.partition("?")[0].partition(":")
     match kind:
         case "sim":
             return Origin.SIMULATED
         case "replay":
-            # what does not say that it was measured was not
-            facts = load_capture(Path(rest)).facts
-            is_measured = facts.get("origin") == Origin.MEASURED
-            return Origin.MEASURED if is_measured else Origin.SIMULATED
+            return _origin_of(load_capture(Path(rest)))
         case _:
-            return Origin.MEASURED
+            is_real = may_be_hardware(kind, rest)
+            return Origin.MEASURED if is_real else Origin.SIMULATED
+
+
+def _origin_of(capture: Capture) -> Origin:
+    """Say what a capture is worth: what does not say that it was measured was not."""
+    is_measured = capture.facts.get("origin") == Origin.MEASURED
+    return Origin.MEASURED if is_measured else Origin.SIMULATED

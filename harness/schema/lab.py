@@ -91,16 +91,20 @@ class WrittenConditions(Written):
 
 
 class WrittenDevice(Written):
-    """A target or a meter: where it is, as driver@link."""
+    """A target: where it is, as driver@link."""
 
     address: str
 
 
 class WrittenMeter(WrittenDevice):
-    """A meter, and what the power that it reads is the power of."""
+    """A meter: where it is, its calibration, and what its power is the power of."""
 
+    calibration: str = ""
+    """File of its calibration, from the folder of the lab file; empty: none."""
     boundary: Boundary = Boundary.NOT_STATED
     single_supply: bool | None = None
+    pin: str = ""
+    """File on the device that moves a pin which this meter watches; empty: none."""
 
 
 class WrittenLab(Written):
@@ -129,6 +133,7 @@ class Lab:
     """What this desk has. `targets` and `meters` are addresses by name.
 
     `supplies` says of each meter what its power is the power of.
+    `calibrations` are files, by the name of the meter that they are of.
     """
 
     info: LabInfo = field(default_factory=LabInfo)
@@ -136,6 +141,9 @@ class Lab:
     targets: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
     supplies: dict[str, Supply] = field(default_factory=dict)
+    pins: dict[str, str] = field(default_factory=dict)
+    """File on the device that moves a pin, by the name of the meter that watches it."""
+    calibrations: dict[str, Path] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
         """Give the address of the target that is named like the profile, if any."""
@@ -158,6 +166,12 @@ def load_lab(path: Path) -> Lab:
         ambient_degc=_ambient(written.conditions, where),
         targets=_addresses(written.targets, f"{where}: /targets"),
         meters=_addresses(written.meters, f"{where}: /meters"),
+        calibrations={
+            name: path.parent / meter.calibration
+            for name, meter in written.meters.items()
+            if meter.calibration
+        },
+        pins={n: meter.pin for n, meter in written.meters.items() if meter.pin},
         supplies={
             name: Supply(boundary=meter.boundary, is_single=meter.single_supply)
             for name, meter in written.meters.items()

@@ -16,6 +16,7 @@ from harness.domain.scenario import ColdStart, Server, Sustained
 from harness.stats.group import origin_of
 from harness.stats.idle import baselines, guard_s, idle_power
 from harness.stats.memoryprobe import find_memory
+from harness.stats.meterchecks import check_meter
 from harness.stats.metered import MEANS, REFUSED, VALUES, latency_s, u_clock_s
 from harness.stats.percentile import percentile_of_sorted
 from harness.stats.power import power_trace
@@ -56,7 +57,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fusion(trial)
     yield from _fallback(trial)
     yield from _conditions(record, trial)
-    yield from _meter(trial)
+    yield from check_meter(trial)
     yield from _repeats(trial)
     yield from _unscored(trial)
     yield from _alignment(trial)
@@ -174,13 +175,6 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
         yield finding("throttled-at-start", about, limit_degc=limit, start_degc=start)
 
 
-def _meter(trial: TrialRecord) -> Iterator[Finding]:
-    """Say so where the meter failed while the trial went on."""
-    reason = trial.notes.get("meter.failure")
-    if reason is not None:
-        yield finding("readings-lost", trial.trial.id, trial.trial.arm, reason=reason)
-
-
 def _repeats(trial: TrialRecord) -> Iterator[Finding]:
     """Say so where inputs that had been seen before were answered faster."""
     if trial.repeats is None:
@@ -216,7 +210,8 @@ _NOT_SCORED = "not_scored."
 def _alignment(trial: TrialRecord) -> Iterator[Finding]:
     """Say so where marks were made and the clocks could not be related by them."""
     reason = trial.notes.get(REFUSED)
-    if reason is not None:
+    # a meter that was lost has a finding of its own, and no marks to be found
+    if reason is not None and "meter.failure" not in trial.notes:
         yield finding(
             "alignment-refused",
             trial.trial.id,

@@ -23,6 +23,13 @@ def test_counters_on_the_chip_need_no_marks() -> None:
     assert meter_use("rapl@", Supply()).pulses is None
 
 
+def test_a_recorder_whose_file_comes_later_gets_marks_for_a_hundred_readings() -> None:
+    use = meter_use("trace@later.csv", Supply())
+
+    assert use.pulses is not None
+    assert use.pulses.chip_ns >= 10 * NS_PER_S // 100
+
+
 def test_a_strangers_driver_without_a_data_sheet_is_taken_for_a_slow_one() -> None:
     assert meter_use("theirs@serial:/dev/ttyACM0", Supply()).step_ns == NS_PER_S
 
@@ -81,3 +88,12 @@ def test_a_simulated_meter_reads_an_emulated_device_and_states_the_supply() -> N
 
     assert plan.meter == "ppk2@sim:"
     assert plan.supply == supply
+
+
+def test_of_ranges_inside_one_another_the_tightest_that_holds_the_power_counts() -> (
+    None
+):
+    (watt,) = reach_of("scpi@sim:", [1.0], [0.05])
+
+    # WT310E, 1.95 W range: 0.1 % of reading and 0.05 % of 1.5 W, rectangular, k = 2
+    assert watt.floor_ratio == pytest.approx(2 * 0.00125 / 3**0.5, rel=0.1)
