@@ -173,7 +173,7 @@ class Recording:
         blocks = self.taken.blocks
         if "meter.failure" not in notes and _is_too_much(self.taken.loss):
             # what of them was kept cannot tell the energy of what was lost
-            notes |= _failure(
+            notes |= failure(
                 "readings-lost",
                 f"{self.taken.loss.missing} of {self.taken.loss.expected} lost "
                 f"(limit {LOSS_LIMIT:.1%})",
@@ -184,7 +184,7 @@ class Recording:
             accuracy = dict(self._accuracy(blocks)) if blocks else {}
         except NotCalibrated as error:
             # power of which nobody says how wrong it may be supports no figure
-            notes |= _failure(error.code, error.sentence())
+            notes |= failure(error.code, error.sentence())
             blocks, accuracy = (), {}
         for block in blocks:
             yield ReadingsTaken(trial=self._trial, block=block)
@@ -203,14 +203,15 @@ def _is_too_much(loss: Loss) -> bool:
     return loss.missing > LOSS_LIMIT * loss.expected
 
 
-def _failure(code: str, sentence: str) -> dict[str, str]:
+def failure(code: str, sentence: str) -> dict[str, str]:
+    """Note why there is no energy, by code and in words."""
     return {"meter.failure": sentence, "meter.failure_code": code}
 
 
 def _account(taken: Taken) -> Iterator[tuple[str, str]]:
     """Note what became of the readings, in numbers and, after a fault, in words."""
     if taken.fault is not None:
-        yield from _failure(taken.fault.code, taken.fault.sentence()).items()
+        yield from failure(taken.fault.code, taken.fault.sentence()).items()
         yield "meter.failure_after_s", f"{taken.fault_after_s:.2f}"
     yield "meter.readings_lost", str(taken.loss.missing)
     yield "meter.readings_expected", str(taken.loss.expected)

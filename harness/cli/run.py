@@ -182,7 +182,7 @@ def run(
         device=device,
         preset=preset,
         target=target,
-        meter=_meter(meter, power_trace),
+        meter=power_source(meter, power_trace),
         pin=pin,
         supply=supply_of(boundary, is_single=single_supply),
         claim=parse_claim(claim) if claim else None,
@@ -208,12 +208,18 @@ def run(
     print_result(derived, as_json=as_json)
     if fault is not None:
         raise fault
+    if power_trace is None and derived.record.plan.meter.startswith(RECORDED):
+        console.print(
+            f"Its power is recorded elsewhere: duanping power {bundle} --trace FILE",
+            markup=False,
+            soft_wrap=True,
+        )
     gated = gate_code(derived.assessment.grade, gate)
     return gated or exit_code(derived.record.findings)
 
 
-def _meter(meter: str | None, power_trace: str | None) -> str | None:
-    """Name what measures power; a recording is read first, to fail before the run."""
+def power_source(meter: str | None, power_trace: str | None) -> str | None:
+    """Name what measures power; the options of a recording fail before the run."""
     if power_trace is None:
         return meter
     if meter is not None:

@@ -86,11 +86,18 @@ def tally_of(acquisition: Acquisition) -> dict[str, float]:
 
 
 def _thinned(blocks: Iterable[ReadingBlock]) -> Iterator[ReadingBlock]:
-    return (
-        thinned(block) if block.channel.name == POWER else block
-        for block in blocks
-        if len(block.values)
-    )
+    """Thin power out, and levels to their changes, block by block as they come.
+
+    The first level of a block is kept too; with the block before it, it is a change or
+    goes with the rest. Ten minutes of a PPK2's levels would not fit into memory.
+    """
+    for block in blocks:
+        if not len(block.values):
+            continue
+        if block.channel.name == POWER:
+            yield thinned(block)
+        else:
+            yield from changes([block])
 
 
 def thinned(block: ReadingBlock) -> ReadingBlock:

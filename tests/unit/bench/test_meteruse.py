@@ -19,6 +19,10 @@ def test_fast_meters_get_marks_and_slow_ones_do_with_guards() -> None:
     assert slow.pulses is None
 
 
+def test_a_joulescope_has_a_clock_of_its_own_and_gets_marks() -> None:
+    assert meter_use("joulescope@", Supply()).pulses is not None
+
+
 def test_counters_on_the_chip_need_no_marks() -> None:
     assert meter_use("rapl@", Supply()).pulses is None
 
