@@ -56,6 +56,8 @@ class Accuracy:
     items: int
     metric: Metric
     floor: float | None = None
+    simulated: bool = False
+    """Whether a program made the items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,7 @@ class Entry:
             metric=self.accuracy.metric,
             parent=f"{self.name}-fp32" if self.parent else "",
             floor=self.accuracy.floor,
+            is_simulated=self.accuracy.simulated,
         )
 
     def _filled(self) -> tuple[InputSpec, ...]:
@@ -181,6 +184,7 @@ class _WrittenAccuracy(Written):
     items: int
     metric: Metric
     floor: float | None = None
+    simulated: bool = False
 
 
 class _WrittenModel(Written):

@@ -93,6 +93,7 @@ CODES: frozenset[str] = frozenset(
         "outliers-present",
         # what the model is
         "seeded-weights",
+        "simulated-items",
         "half-fused",
         "not-quantised",
         # what the device model says of itself

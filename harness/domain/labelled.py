@@ -93,6 +93,9 @@ class LabelledData:
     floor: float | None = None
     """Value of the metric below which the model does not do its task."""
     classes: tuple[str, ...] = ()
+    is_simulated: bool = False
+    """Whether a program made the items (synthetic speech, simulated sensors): their
+    accuracy then compares builds and devices, and is no claim about the world."""
 
     def __post_init__(self) -> None:
         if not _SHA256.match(self.sha256):

@@ -67,6 +67,9 @@ def _about_run(record: RunRecord) -> Iterator[Finding]:
     seeded = sorted(model.name for model in plan.models if not model.is_trained)
     if seeded:
         yield finding("seeded-weights", "run", models=", ".join(seeded))
+    simulated = sorted(name for name, one in plan.labelled.items() if one.is_simulated)
+    if simulated:
+        yield finding("simulated-items", "run", workloads=", ".join(simulated))
     if not plan.preset.is_evidential:
         yield finding("preset-not-evidential", "run", preset=plan.preset.name)
     elif Origin.MEASURED in origins:

@@ -68,6 +68,7 @@ _NOTES = (
     "period-in-window",
     "outliers-present",
     "seeded-weights",
+    "simulated-items",
     "half-fused",
     "not-quantised",
     "emulated",

@@ -188,6 +188,7 @@ def _entry(task: Task, facts: dict[str, Any], folder: Path) -> str:
             "items": facts["items"],
             "metric": facts["metric"],
             "floor": task.floor,
+            "simulated": task.story.is_simulated,
         }
     }
     for variant in VARIANTS:

@@ -266,6 +266,7 @@ STORIES: dict[str, Story] = {
         ),
         note_zh="用公开手写数字训练:可用于演示精度流程,模型过小,不宜用于比较速度。",
         note_en="Trained on real handwritten digits, and too small to be worth timing.",
+        is_simulated=False,
         is_twin=False,
         licence=(
             "Apache-2.0 for network and weights. The images in `digits.npz` are CC BY "

@@ -108,6 +108,8 @@ class Story:
     not_good_for: tuple[str, ...]
     note_zh: str
     note_en: str
+    is_simulated: bool = True
+    """Whether a program made the items."""
     is_twin: bool = True
     """Whether a seeded model has the same graph."""
     licence: str = ""

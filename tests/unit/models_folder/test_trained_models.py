@@ -92,6 +92,14 @@ def test_the_figures_of_a_card_are_found_again_on_the_shipped_items(name: str) -
             assert told[way]["low"] <= told["value"] <= told[way]["high"]
 
 
+def test_all_but_the_digits_are_said_to_be_simulated() -> None:
+    told = index("trained/index.toml")
+
+    real = {name for name, one in told.items() if not one["accuracy"]["simulated"]}
+
+    assert real == {"digits"}
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_quantisation_keeps_what_was_learnt(name: str) -> None:
     figures = read_facts(TRAINED, name)["figures"]

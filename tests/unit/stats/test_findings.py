@@ -14,6 +14,7 @@ from harness.domain.finding import (
     Validity,
     validity_of,
 )
+from harness.domain.labelled import LabelledData, Metric
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm
 from harness.domain.profile import Conditions
@@ -95,6 +96,20 @@ def test_a_good_emulated_run_has_notes_only() -> None:
 
     assert found.keys() == {"emulated", "seeded-weights", "preset-not-evidential"}
     assert validity_of(found.values()) is Validity.VALID
+
+
+def test_accuracy_on_simulated_items_is_said_to_be_that() -> None:
+    data = LabelledData(
+        name="x.npz", sha256="0" * 64, items=9, metric=Metric.TOP1, is_simulated=True
+    )
+    record = a_record(["kws", "vww"])
+    real = replace(data, is_simulated=False)
+    plan = replace(record.plan, labelled={"kws": data, "vww": real})
+
+    found = findings_of(replace(record, plan=plan))["simulated-items"]
+
+    assert found.severity is Severity.NOTE
+    assert found.values == {"workloads": "kws"}
 
 
 def test_every_code_that_is_derived_is_a_code() -> None:
