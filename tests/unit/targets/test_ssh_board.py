@@ -60,6 +60,7 @@ PHASES = [
     Phase.WARM_UP,
     Phase.MEASURED,
     Phase.BASELINE_AFTER,
+    Phase.AFTERWARDS,
 ]
 
 
