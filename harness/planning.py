@@ -23,6 +23,7 @@ from harness.domain.plan import (
 from harness.domain.profile import DeviceProfile
 from harness.domain.scenario import (
     ColdStart,
+    LlmDecode,
     MultiStream,
     Offline,
     Periodic,
@@ -32,7 +33,7 @@ from harness.domain.scenario import (
     Sustained,
 )
 from harness.domain.workload import ModelArtifact, Suite, Workload
-from harness.errors import UnknownName
+from harness.errors import UnknownName, UsageError
 from harness.units import NS_PER_S
 
 EMULATED = "emulated@"
@@ -78,6 +79,14 @@ _HOST_MINIMUM = Minimum(queries=64, duration_ns=NS_PER_S)
 _HOST_WARM_UP = Minimum(queries=8, duration_ns=0)
 _DEVICE_WARM_UP = Minimum(queries=16, duration_ns=NS_PER_S)
 _BASELINE_NS = 2 * NS_PER_S
+_GENERATIONS = {"rapid": 4, "quick": 12, "standard": 32, "official": 64}
+"""At each level of a run: twelve in each of three runs are enough for p90, which takes
+29 and somewhat more where they depend on each other; an answer is as long as a hundred
+queries (docs/adr/0017)."""
+_VIRTUAL_GENERATIONS = 300
+"""The 95 % bound of a p99 needs 299."""
+_HOST_GENERATIONS = 2
+_TALK_WARM_UP = Minimum(queries=1, duration_ns=0)
 _COLD_STARTS = {"rapid": 5, "quick": 10, "standard": 30, "official": 30}
 _VIRTUAL_QUERIES = 3000
 """Virtual time costs nothing, so an emulated run is long enough for every percentile
@@ -108,6 +117,7 @@ class Ingredients:
     """Workload id → the model file that the host executes for reference."""
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    runtime: str = "onnxruntime"
     meter: str = ""
     """Address of the meter that reads the device's power; empty: none."""
 
@@ -123,8 +133,11 @@ def make_plan(parts: Ingredients) -> Plan:
     """Lay out all trials: first the host's, then the device's runs, interleaved.
 
     Run by run every measurement comes once, in an order shuffled anew for each run,
-    so that a slow drift does not fall on one workload only.
+    so that a slow drift does not fall on one workload only. Raises UsageError for a
+    workload whose model and scenarios do not go together.
     """
+    for workload in parts.suite.workloads:
+        _require_fit(workload, parts.device_models[workload.id])
     trials = (*_host_trials(parts), *_device_trials(parts))
     models = {
         model.name: model
@@ -164,6 +177,8 @@ def _window_ns(trial: Trial) -> int:
         case Server():
             # a search brackets and halves: about eight probes
             return 8 * trial.minimum.duration_ns
+        case LlmDecode(levels=levels):
+            return len(levels) * trial.minimum.duration_ns
         case SingleStream() | MultiStream() | Offline() | ColdStart():
             return trial.minimum.duration_ns
         case _:
@@ -173,7 +188,50 @@ def _window_ns(trial: Trial) -> int:
 def _host_trials(parts: Ingredients) -> Iterator[Trial]:
     for workload in parts.suite.workloads:
         if workload.id in parts.host_models:
-            yield _trial(parts, workload, SingleStream(), run=1, arm=Arm.HOST)
+            scenario = _host_scenario(workload)
+            yield _trial(parts, workload, scenario, run=1, arm=Arm.HOST)
+
+
+def _host_scenario(workload: Workload) -> Scenario:
+    """Give what the host executes for reference: single queries, or a few answers."""
+    for scenario in workload.scenarios:
+        if isinstance(scenario, LlmDecode):
+            return LlmDecode(
+                prompt_tokens=scenario.prompt_tokens[:1],
+                output_tokens=scenario.output_tokens,
+            )
+    return SingleStream()
+
+
+def _require_fit(workload: Workload, model: ModelArtifact) -> None:
+    """Raise UsageError unless a language model is asked to talk, and nothing else is.
+
+    A prompt must fit the context together with its answer.
+    """
+    for scenario in workload.scenarios:
+        is_talk = isinstance(scenario, LlmDecode)
+        if isinstance(scenario, ColdStart) or is_talk == (model.decoder is not None):
+            continue
+        what = "is a language model" if model.decoder else "is no language model"
+        raise UsageError(
+            f"The model '{model.name}' {what}, so {scenario.kind} cannot be measured",
+            where=f"workload '{workload.id}'",
+            remedy="A language model has LlmDecode and ColdStart, any other model "
+            "everything but LlmDecode.",
+        )
+    for scenario in workload.scenarios:
+        if isinstance(scenario, LlmDecode) and model.decoder is not None:
+            _require_context(workload, scenario, model.decoder.context)
+
+
+def _require_context(workload: Workload, scenario: LlmDecode, context: int) -> None:
+    if scenario.longest > context:
+        raise UsageError(
+            f"A prompt of {max(scenario.prompt_tokens)} tokens and an answer of "
+            f"{scenario.output_tokens} do not fit the model's context of {context}",
+            where=f"workload '{workload.id}'",
+            remedy="Shorten prompt_tokens or output_tokens.",
+        )
 
 
 def _device_trials(parts: Ingredients) -> Iterator[Trial]:
@@ -210,8 +268,8 @@ def _trial(
         model=models[workload.id].name,
         scenario=scenario,
         run=run,
-        warm_up=_HOST_WARM_UP if is_host else _DEVICE_WARM_UP,
-        minimum=_HOST_MINIMUM if is_host else _minimum_of(scenario, parts),
+        warm_up=_warm_up_of(scenario, is_host=is_host),
+        minimum=_host_minimum(scenario) if is_host else _minimum_of(scenario, parts),
         baseline_ns=0 if is_host else _BASELINE_NS,
         seeds=Seeds(
             arrival=_seed(parts.seed, "arrival", *identity),
@@ -222,8 +280,21 @@ def _trial(
         settings=RuntimeSettings(
             provider="CPUExecutionProvider" if is_host else parts.provider,
             intra_op_threads=parts.profile.conditions.intra_op_threads,
+            runtime=parts.runtime,
         ),
     )
+
+
+def _warm_up_of(scenario: Scenario, *, is_host: bool) -> Minimum:
+    if isinstance(scenario, LlmDecode):
+        return _TALK_WARM_UP
+    return _HOST_WARM_UP if is_host else _DEVICE_WARM_UP
+
+
+def _host_minimum(scenario: Scenario) -> Minimum:
+    if isinstance(scenario, LlmDecode):
+        return replace(_HOST_MINIMUM, queries=_HOST_GENERATIONS)
+    return _HOST_MINIMUM
 
 
 def _minimum_of(scenario: Scenario, parts: Ingredients) -> Minimum:
@@ -232,7 +303,10 @@ def _minimum_of(scenario: Scenario, parts: Ingredients) -> Minimum:
         starts = _VIRTUAL_COLD_STARTS if is_virtual else _COLD_STARTS[parts.preset.name]
         return Minimum(queries=starts, duration_ns=0)
     asked = parts.preset.minimum
-    if is_virtual:
+    if isinstance(scenario, LlmDecode):
+        real = _GENERATIONS.get(parts.preset.name, asked.queries)
+        asked = replace(asked, queries=_VIRTUAL_GENERATIONS if is_virtual else real)
+    elif is_virtual:
         return replace(asked, queries=_VIRTUAL_QUERIES)
     if parts.meter:
         window_ns = max(asked.duration_ns, parts.preset.energy_window_ns)

@@ -14,6 +14,7 @@ from typing import assert_never
 import numpy as np
 
 from harness.agent.overhead import measure_overhead
+from harness.agent.talk import TalkBench
 from harness.agent.workbench import (
     QueryInputs,
     Workbench,
@@ -30,6 +31,7 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
 )
+from harness.domain.scenario import LlmDecode
 from harness.errors import DeployMismatch, HarnessError, UsageError
 from harness.loadgen import wire
 from harness.loadgen.machine import samples_per_query
@@ -130,6 +132,9 @@ def _measure(desk: _Desk) -> None:
     trial = desk.order.trial
     for key, value in desk.runtime.identify().items():
         desk.note(key, value)
+    if isinstance(trial.scenario, LlmDecode):
+        _talk(desk, None)
+        return
     library = _library(desk.order)
     per_query = samples_per_query(trial)
     inputs = prepare_inputs(library, per_query, library.sets_for(per_query))
@@ -143,8 +148,11 @@ def _measure(desk: _Desk) -> None:
 
 def _start(desk: _Desk) -> None:
     """Carry out one cold start: nothing comes before its query that need not."""
-    inputs = prepare_inputs(_library(desk.order), 1, 1)
     launch = Launch(begun_ns=desk.order.spawned_ns)
+    if desk.order.decoder is not None:
+        _talk(desk, launch)
+        return
+    inputs = prepare_inputs(_library(desk.order), 1, 1)
     _execute(desk, inputs, inputs[0].last, launch)
 
 
@@ -169,6 +177,39 @@ def _execute(
         desk.note("memory_mark", "not reset")
     if checked is not None:
         desk.voice.say(checked)
+
+
+def _talk(desk: _Desk, launch: Launch | None) -> None:
+    """Carry out a trial of a language model, or one cold start of it."""
+    trial = desk.order.trial
+    with (
+        ExitStack() as stack,
+        desk.runtime.explained(trial.model),
+        _collector_at_rest(),
+    ):
+        enter = stack.enter_context
+        bench = TalkBench(desk.order, desk.runtime, desk.clock, enter)
+        run_trial(trial, bench, desk.clock, desk.voice.say, launch=launch)
+        bench.memory.after_queries()
+        checked = bench.check_outputs()
+        _note_context(desk, bench)
+        bench.dispose()
+        stack.close()
+        bench.memory.after_dispose()
+    desk.voice.say(bench.memory.report(trial.id))
+    if not bench.memory.is_reset:
+        desk.note("memory_mark", "not reset")
+    if checked is not None:
+        desk.voice.say(checked)
+
+
+def _note_context(desk: _Desk, bench: TalkBench) -> None:
+    desk.note("decode.tokenisation", "out")
+    if bench.cache_bytes_per_token is not None:
+        desk.note("decode.cache_bytes_per_token", str(bench.cache_bytes_per_token))
+    if bench.context:
+        pairs = (f"{at.tokens}:{at.resident_bytes}" for at in bench.context)
+        desk.note("decode.context_memory", " ".join(pairs))
 
 
 def _library(order: Order) -> SampleLibrary:

@@ -11,7 +11,13 @@ from typing import Any, Literal
 
 from harness import shipped
 from harness.domain.profile import Scheme
-from harness.domain.workload import Fill, InputSpec, ModelArtifact, Suite
+from harness.domain.workload import (
+    DecoderFacts,
+    Fill,
+    InputSpec,
+    ModelArtifact,
+    Suite,
+)
 from harness.errors import UnknownName
 from harness.links.filedigest import digest_of
 from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
@@ -48,13 +54,15 @@ class Entry:
     parameters: int
     opset: int
     quantisation: str
-    calibration: Calibration
+    calibration: Calibration | None
+    """None: the weights were drawn in their few bits, and nothing was calibrated."""
     licence: str
     is_trained: bool
     note_zh: str
     note_en: str
     source: str
     files: dict[Scheme, BuiltFile]
+    decoder: DecoderFacts | None = None
 
     def size_bytes(self, scheme: Scheme) -> int:
         """Give the size of the quantised file."""
@@ -74,6 +82,7 @@ class Entry:
             parameters=self.parameters,
             licence=self.licence,
             is_trained=self.is_trained,
+            decoder=self.decoder,
         )
 
 
@@ -120,6 +129,12 @@ class _WrittenFile(Written):
     size_bytes: int
 
 
+class _WrittenDecoder(Written):
+    vocabulary: int
+    context: int
+    end_tokens: tuple[int, ...]
+
+
 class _WrittenModel(Written):
     name: str
     task: str
@@ -130,7 +145,8 @@ class _WrittenModel(Written):
     parameters: int
     opset: int
     quantisation: str
-    calibration: _WrittenCalibration
+    calibration: _WrittenCalibration | None = None
+    decoder: _WrittenDecoder | None = None
     licence: str
     trained: bool
     note_en: str
@@ -185,7 +201,12 @@ def _entry(written: _WrittenModel, where: str) -> Entry:
         parameters=written.parameters,
         opset=written.opset,
         quantisation=written.quantisation,
-        calibration=Calibration(**written.calibration.model_dump()),
+        calibration=Calibration(**written.calibration.model_dump())
+        if written.calibration
+        else None,
+        decoder=DecoderFacts(**written.decoder.model_dump())
+        if written.decoder
+        else None,
         licence=written.licence,
         is_trained=written.trained,
         note_zh=written.note_zh,

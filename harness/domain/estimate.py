@@ -38,6 +38,22 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="sustained_ratio", unit="ratio"),
     Measurand(name="rss_growth", unit="ratio"),
     Measurand(name="repeat_cv", unit="ratio"),
+    # answers of a language model, token by token
+    Measurand(name="ttft_mean", unit="s"),
+    Measurand(name="ttft_p50", unit="s"),
+    Measurand(name="ttft_p90", unit="s"),
+    Measurand(name="ttft_p99", unit="s"),
+    Measurand(name="tpot_mean", unit="s"),
+    Measurand(name="inter_token_p50", unit="s"),
+    Measurand(name="inter_token_p99", unit="s"),
+    Measurand(name="output_rate", unit="tok/s"),
+    Measurand(name="prompt_rate", unit="tok/s"),
+    Measurand(name="output_tokens_mean", unit="1"),
+    Measurand(name="users_served", unit="users"),
+    Measurand(name="context_memory_per_token", unit="B"),
+    Measurand(name="energy_per_token", unit="J"),
+    Measurand(name="energy_per_token_per_billion", unit="J"),
+    Measurand(name="tokens_per_joule", unit="tok/J"),
     # memory
     Measurand(name="peak_rss", unit="B"),
     Measurand(name="model_memory", unit="B"),
@@ -84,6 +100,8 @@ class Estimate:
     queries: int = 0
     method: str = ""
     evidence_class: EvidenceClass | None = None
+    condition: str = ""
+    """Under which of a scenario's loads: ``prompt=1024, users=1``; empty: one load."""
 
     def __post_init__(self) -> None:
         numbers = (self.value, self.standard_uncertainty, self.coverage_factor)
@@ -116,3 +134,4 @@ class Withheld:
     ``no-rate-kept-the-bound``"""
     needed_queries: int | None = None
     observed_queries: int = 0
+    condition: str = ""

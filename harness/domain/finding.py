@@ -56,6 +56,7 @@ CODES: frozenset[str] = frozenset(
         "accuracy-below-target",
         "outputs-differ",
         "outputs-not-finite",
+        "output-length-off",
         "repeated-input-faster",
         "model-digest-changed",
         "baseline-drifted",

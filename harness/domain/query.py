@@ -92,6 +92,10 @@ class QueryBlock:
     Latency is completed - scheduled. Back-to-back scenarios are scheduled when they
     are issued. `segment` counts the probes of a search (Server) from 0, each at
     `rate_hz`. In ColdStart a query is scheduled at the start of its process.
+
+    In LlmDecode a query is a generation and `segment` its level. `token_ns` holds the
+    instants at which its tokens were there, generation after generation, and
+    `token_counts` how many each has; both are empty elsewhere.
     """
 
     trial: str
@@ -102,6 +106,8 @@ class QueryBlock:
     completed_ns: "array[int]"
     segment: int = 0
     rate_hz: float | None = None
+    token_counts: "array[int]" = field(default_factory=lambda: array("q"))
+    token_ns: "array[int]" = field(default_factory=lambda: array("q"))
     kind: Literal["QueryBlock"] = "QueryBlock"
 
     def __post_init__(self) -> None:
@@ -109,6 +115,10 @@ class QueryBlock:
             len(self.scheduled_ns) == len(self.issued_ns) == len(self.completed_ns)
         ):
             raise ValueError("a query needs three times")
+        if len(self.token_counts) not in {0, len(self.issued_ns)}:
+            raise ValueError("each generation has a number of tokens")
+        if sum(self.token_counts) != len(self.token_ns):
+            raise ValueError("each token has an instant")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

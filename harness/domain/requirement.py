@@ -120,6 +120,8 @@ class Requirement:
     needs: str = ""
     """One of `NEEDS` where `measurand` is empty."""
     minimum_s: float = 0.0
+    condition: str = ""
+    """Load of the scenario that the row holds for, as estimates name it; empty: any."""
 
     def __post_init__(self) -> None:
         a, b, c = (self.limits[tier] for tier in (Tier.A, Tier.B, Tier.C))

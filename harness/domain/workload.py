@@ -56,6 +56,23 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderFacts:
+    """What must be known of a language model beside its graph.
+
+    Token ids lie in [0, `vocabulary`); prompt and output together fit `context`
+    places; a token of `end_tokens` says that the answer is complete.
+    """
+
+    vocabulary: int
+    context: int
+    end_tokens: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.vocabulary < 1 or self.context < 1:
+            raise ValueError("a decoder has a vocabulary and a context")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArtifact:
     """One model file, as the plan names it. The path is not part of it.
 
@@ -77,6 +94,8 @@ class ModelArtifact:
     is_trained: bool = True
     external: tuple[str, ...] = ()
     """Files of external data beside the model's, in the order of the digest."""
+    decoder: DecoderFacts | None = None
+    """Of a language model that answers token by token; None: it is none."""
 
     def __post_init__(self) -> None:
         if not _SHA256.match(self.sha256):

@@ -56,6 +56,7 @@ class Facts:
             if estimate.measurand.name == requirement.measurand
             and estimate.workload == workload
             and requirement.scenario in {"", estimate.scenario}
+            and requirement.condition in {"", estimate.condition}
         )
 
     def withheld_for(self, requirement: Requirement, workload: str) -> Withheld | None:
@@ -65,6 +66,7 @@ class Facts:
                 one.measurand.name == requirement.measurand
                 and one.workload == workload
                 and requirement.scenario in {"", one.scenario}
+                and requirement.condition in {"", one.condition}
             ):
                 return one
         return None

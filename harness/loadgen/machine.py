@@ -17,6 +17,7 @@ from harness.domain.plan import Minimum, Trial
 from harness.domain.query import Phase
 from harness.domain.scenario import (
     ColdStart,
+    LlmDecode,
     MultiStream,
     Offline,
     Periodic,
@@ -79,11 +80,29 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Converse:
+    """Generations until there are enough of them *and* `duration_ns` has passed.
+
+    `users` ask at once, each again as soon as it is answered; time counts from the
+    first prompt, since room for the answers is made before it.
+    """
+
+    phase: Phase
+    segment: int
+    users: int
+    prompt_tokens: int
+    output_tokens: int
+    stops_at_end: bool
+    generations: int
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
     """The trial is over."""
 
 
-Instruction = Idle | Load | Burst | Replay | Finish
+Instruction = Idle | Load | Burst | Replay | Converse | Finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +129,15 @@ class ReplayDone:
     late: int
 
 
-Event = Reached | BurstDone | ReplayDone
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConverseDone:
+    """Enough was generated."""
+
+    now_ns: int
+    generations: int
+
+
+Event = Reached | BurstDone | ReplayDone | ConverseDone
 
 
 class Stage(Enum):
@@ -136,6 +163,8 @@ class State:
     """When the load began; in ColdStart the query counts from here."""
     search: Search | None = None
     allowed_late: int = 0
+    level: int = 0
+    """Load of an LlmDecode trial that is warmed up or measured."""
 
 
 def cold_starts(trial: Trial) -> int:
@@ -150,7 +179,14 @@ def samples_per_query(trial: Trial) -> int:
             MultiStream(samples_per_query=samples) | Offline(samples_per_query=samples)
         ):
             return samples
-        case SingleStream() | Server() | Periodic() | Sustained() | ColdStart():
+        case (
+            SingleStream()
+            | Server()
+            | Periodic()
+            | Sustained()
+            | ColdStart()
+            | LlmDecode()
+        ):
             return 1
         case _:
             assert_never(trial.scenario)
@@ -185,6 +221,8 @@ def step(  # noqa: PLR0911 - one line a stage
             return _measure(state, event)
         case Stage.MEASURING, BurstDone(now_ns=now):
             return _settle(state, now)
+        case Stage.WARMING | Stage.MEASURING, ConverseDone(now_ns=now):
+            return _after_level(state, now)
         case Stage.MEASURING, ReplayDone():
             return _after_replay(state, event)
         case Stage.SETTLING, Reached():
@@ -213,8 +251,39 @@ def _first_queries(state: State, now: int) -> tuple[State, Instruction]:
             offsets_ns=np.zeros(1, dtype=np.int64),
             origin_ns=state.loading_ns,
         )
-    warm_up = _burst(state.trial, Phase.WARM_UP, state.trial.warm_up, now)
-    return replace(state, stage=Stage.WARMING), warm_up
+    state = replace(state, stage=Stage.WARMING)
+    if isinstance(state.trial.scenario, LlmDecode):
+        return _at_level(state, state.trial.scenario)
+    return state, _burst(state.trial, Phase.WARM_UP, state.trial.warm_up, now)
+
+
+def _at_level(state: State, scenario: LlmDecode) -> tuple[State, Converse]:
+    """Warm up or measure at the level that the state is at."""
+    is_warm = state.stage is Stage.MEASURING
+    level = scenario.levels[state.level]
+    enough = state.trial.minimum if is_warm else state.trial.warm_up
+    return state, Converse(
+        phase=Phase.MEASURED if is_warm else Phase.WARM_UP,
+        segment=state.level,
+        users=level.users,
+        prompt_tokens=level.prompt_tokens,
+        output_tokens=scenario.output_tokens,
+        stops_at_end=scenario.stops_at_end,
+        generations=max(enough.queries, level.users),
+        duration_ns=enough.duration_ns,
+    )
+
+
+def _after_level(state: State, now: int) -> tuple[State, Instruction]:
+    """Go on to the next level; all are warmed up before the first is measured."""
+    scenario = state.trial.scenario
+    if not isinstance(scenario, LlmDecode):
+        raise TypeError("a generation in a scenario that has none")
+    if state.level + 1 < len(scenario.levels):
+        return _at_level(replace(state, level=state.level + 1), scenario)
+    if state.stage is Stage.WARMING:
+        return _at_level(replace(state, stage=Stage.MEASURING, level=0), scenario)
+    return _settle(state, now)
 
 
 def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
@@ -239,6 +308,8 @@ def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
             back_to_back_hz = warmed.queries * NS_PER_S / max(1, warmed.elapsed_ns)
             search = Search.begin(back_to_back_hz, server.rate_tolerance)
             return _probe(replace(state, search=search), server)
+        case LlmDecode():
+            raise ValueError("a language model is not warmed up by single queries")
         case _:
             assert_never(trial.scenario)
 

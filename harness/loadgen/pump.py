@@ -8,7 +8,9 @@ is handed on between queries, so that a crash loses half a second at most.
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Protocol, assert_never, runtime_checkable
+
+import numpy as np
 
 from harness.clock import Clock
 from harness.domain.plan import Trial
@@ -19,9 +21,12 @@ from harness.domain.query import (
     QueryBlock,
     TrialEvent,
 )
+from harness.loadgen.converse import Decoder, Talk
 from harness.loadgen.machine import (
     Burst,
     BurstDone,
+    Converse,
+    ConverseDone,
     Event,
     Finish,
     Idle,
@@ -61,6 +66,15 @@ class Executor(Protocol):
         Asked for anew when a phase begins. Between two queries the iterator may
         look at what came out: that time lies in the gap, never in a latency.
         """
+        ...
+
+
+@runtime_checkable
+class DecodingExecutor(Executor, Protocol):
+    """An executor of a language model, which answers token by token."""
+
+    def decoder(self) -> Decoder:
+        """Give what answers, once the model is loaded."""
         ...
 
 
@@ -155,6 +169,8 @@ class _Pump:
                 return self._burst(instruction)
             case Replay():
                 return self._replay(instruction)
+            case Converse():
+                return self._converse(instruction)
             case Finish():
                 return None
             case _:
@@ -208,6 +224,17 @@ class _Pump:
             times = schedule.times.part(first, schedule.row)
             self._hand_on(do, due_ns, times)
         return ReplayDone(now_ns=self._clock.now_ns(), late=schedule.late)
+
+    def _converse(self, do: Converse) -> ConverseDone:
+        if not isinstance(self._executor, DecodingExecutor):
+            raise TypeError(f"trial {self._trial.id} has nothing that generates")
+        self._enter(do.phase)
+        draws = np.random.default_rng((self._trial.seeds.arrival, do.segment))
+        talk = Talk(do, self._executor.decoder(), self._clock, draws)
+        for block in talk.blocks(self._trial.id, BLOCK_NS):
+            self.queries += len(block.completed_ns)
+            self._emit(block)
+        return ConverseDone(now_ns=self._clock.now_ns(), generations=talk.done)
 
     def _hand_on(
         self, do: Burst | Replay, scheduled_ns: "array[int]", times: Times

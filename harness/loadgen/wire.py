@@ -21,7 +21,7 @@ from harness.domain import query as events
 from harness.domain import scenario as scenarios
 from harness.domain.plan import Trial
 from harness.domain.query import TrialEvent
-from harness.domain.workload import InputSpec
+from harness.domain.workload import DecoderFacts, InputSpec
 from harness.errors import LinkError
 
 _EVENTS: dict[str, type[TrialEvent]] = {
@@ -55,6 +55,8 @@ class Order:
     samples_path: str | None = None
     external: tuple[str, ...] = ()
     """Files beside the model's whose bytes follow its own in the digest."""
+    decoder: DecoderFacts | None = None
+    """Of a language model: what its prompts are made by."""
     spawned_ns: int = 0
     """When the process was started, on the host's monotonic clock."""
 

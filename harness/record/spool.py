@@ -33,6 +33,7 @@ Block = QueryBlock | ReadingsTaken
 
 _HEAD = f"{SPOOL_FORMAT}\n".encode()
 _FRAME = struct.Struct("<4q")
+_ITEM = 8
 _TIMES = ("scheduled_ns", "issued_ns", "completed_ns")
 
 
@@ -94,7 +95,11 @@ def _encode(block: Block) -> tuple[bytes, bytes]:
                 "segment": block.segment,
                 "rate_hz": block.rate_hz,
             }
-            payload = b"".join(little(getattr(block, name), "i8") for name in _TIMES)
+            columns = [*_TIMES]
+            if block.token_counts:
+                plain["tokens"] = len(block.token_ns)
+                columns += ["token_counts", "token_ns"]
+            payload = b"".join(little(getattr(block, name), "i8") for name in columns)
         case ReadingsTaken(block=readings):
             plain = {
                 "kind": block.kind,
@@ -121,7 +126,10 @@ def _decode(header: bytes, payload: bytes, trial: str, where: str) -> Block:
 
 
 def _queries(plain: dict[str, Any], payload: bytes, trial: str) -> QueryBlock:
-    scheduled_ns, issued_ns, completed_ns = _cut(payload, 3)
+    # of generations, numbers of tokens come behind the times, and their instants last
+    end = len(payload) - _ITEM * int(plain.get("tokens", 0))
+    columns = _cut(payload[:end], 4 if "tokens" in plain else 3)
+    scheduled_ns, issued_ns, completed_ns, *counts = columns
     return QueryBlock(
         trial=trial,
         phase=Phase(plain["phase"]),
@@ -131,6 +139,8 @@ def _queries(plain: dict[str, Any], payload: bytes, trial: str) -> QueryBlock:
         scheduled_ns=as_array("q", scheduled_ns),
         issued_ns=as_array("q", issued_ns),
         completed_ns=as_array("q", completed_ns),
+        token_counts=as_array("q", b"".join(counts)),
+        token_ns=as_array("q", payload[end:]),
     )
 
 

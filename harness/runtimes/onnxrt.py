@@ -22,6 +22,7 @@ from harness.domain.plan import RuntimeSettings
 from harness.errors import ModelRejected, TargetError, Unsupported
 from harness.runtimes.base import Feeds, Inspection, ModelFile, Tensor
 from harness.runtimes.onnxbytes import count_operators
+from harness.runtimes.onnxdecoder import OnnxDecoder, signature
 
 FLOOR = (1, 24, 1)
 TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
@@ -137,6 +138,26 @@ class OnnxRuntime:
             yield session
         finally:
             session.close()
+            gc.collect()
+
+    @contextmanager
+    def load_decoder(
+        self, model: ModelFile, settings: RuntimeSettings
+    ) -> Iterator[OnnxDecoder]:
+        """Have a decoder ready. Raises ModelRejected, Unsupported or MemoryError."""
+        options = self._options(settings, model.folder)
+        session = self._open(model, settings, options)
+        inputs = {
+            i.name: (_dtype_of(i.name, i.type), tuple(i.shape))
+            for i in session.get_inputs()
+        }
+        outputs = {o.name: _dtype_of(o.name, o.type) for o in session.get_outputs()}
+        graph = signature(inputs, outputs, count_operators(model.data))
+        decoder = OnnxDecoder(self._ort, session, graph)
+        try:
+            yield decoder
+        finally:
+            decoder.close()
             gc.collect()
 
     def inspect(self, model: ModelFile, settings: RuntimeSettings) -> Inspection:

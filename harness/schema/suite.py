@@ -32,6 +32,7 @@ from harness import shipped
 from harness.domain.scenario import (
     SCENARIOS,
     ColdStart,
+    LlmDecode,
     MultiStream,
     Offline,
     Periodic,
@@ -103,6 +104,37 @@ class WrittenColdStart(Written):
     kind: Literal["ColdStart"]
 
 
+class WrittenService(Written):
+    """What a user is promised: p99 of TTFT, and mean time per token."""
+
+    ttft: Duration
+    tpot: Duration
+
+
+class WrittenLlmDecode(Written):
+    """Answers of a language model, token by token, each from an empty cache."""
+
+    kind: Literal["LlmDecode"]
+    prompt_tokens: tuple[int, ...] = Field(
+        default=(1024,), description="Lengths of prompts; the first is for the users."
+    )
+    output_tokens: int = Field(default=128, description="Tokens of an answer.")
+    users: tuple[int, ...] = Field(
+        default=(1,), description="Numbers of users at once, 1 among them."
+    )
+    stops_at_end: bool = Field(
+        default=False, description="Also end an answer at an end token."
+    )
+    expected_tokens: float = Field(
+        default=0.0,
+        ge=0,
+        description="Known mean length of answers that end by themselves.",
+    )
+    service: tuple[WrittenService, ...] = Field(
+        default=(), description="Promises under which users are counted."
+    )
+
+
 WrittenScenario = (
     WrittenSingleStream
     | WrittenMultiStream
@@ -111,6 +143,7 @@ WrittenScenario = (
     | WrittenPeriodic
     | WrittenSustained
     | WrittenColdStart
+    | WrittenLlmDecode
 )
 
 
@@ -232,8 +265,25 @@ def _scenario(  # noqa: PLR0911 - one return a scenario
             return Sustained(duration_ns=_ns(written.duration, f"{where}/duration"))
         case WrittenColdStart():
             return ColdStart()
+        case WrittenLlmDecode():
+            return _llm_decode(written, where)
         case _:
             assert_never(written)
+
+
+def _llm_decode(written: WrittenLlmDecode, where: str) -> LlmDecode:
+    promises = [
+        (one, f"{where}/service/{number}") for number, one in enumerate(written.service)
+    ]
+    return LlmDecode(
+        prompt_tokens=written.prompt_tokens,
+        output_tokens=written.output_tokens,
+        users=written.users,
+        stops_at_end=written.stops_at_end,
+        expected_tokens=written.expected_tokens,
+        ttft_bounds_ns=tuple(_ns(one.ttft, f"{at}/ttft") for one, at in promises),
+        tpot_bounds_ns=tuple(_ns(one.tpot, f"{at}/tpot") for one, at in promises),
+    )
 
 
 def _ns(text: str, where: str) -> int:

@@ -90,6 +90,9 @@ class WrittenRow(Written):
     minimum_s: float = Field(
         default=0.0, ge=0, description="Least duration of the scenario, in seconds."
     )
+    condition: str = Field(
+        default="", description="Load of the scenario, as figures name it; empty: any."
+    )
     uses_bound: bool = Field(
         default=False, description="A one-sided 95 % bound is judged, not y + w."
     )
@@ -270,6 +273,7 @@ def _requirement(row: WrittenRow, where: str) -> Requirement:
             uses_bound=row.uses_bound,
             needs=row.needs,
             minimum_s=row.minimum_s,
+            condition=row.condition,
         )
 
 

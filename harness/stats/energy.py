@@ -82,7 +82,7 @@ def energy_answers(group: Group) -> Iterator[Answer]:
     Always-on power and battery figures are those of the periodic load.
     """
     runs = [found for trial in group.trials if (found := run_energy(trial))]
-    grade = _evidence(group)
+    grade = weakest_evidence(group)
     if not runs or grade is None:
         yield from (group.withhold(n, NO_POWER_READINGS) for n in energy_names(group))
         return
@@ -91,7 +91,7 @@ def energy_answers(group: Group) -> Iterator[Answer]:
         readings = [reading for run in runs if (reading := take(run)) is not None]
         if not readings:
             return group.withhold(name, NOT_READABLE)
-        return group.estimate(name, _figure(readings, group.queries, grade))
+        return group.estimate(name, figure_of(readings, group.queries, grade))
 
     yield answer("energy_per_inference_net", lambda run: run.net_j)
     yield answer("energy_per_inference_gross", lambda run: run.gross_j)
@@ -99,15 +99,27 @@ def energy_answers(group: Group) -> Iterator[Answer]:
     yield answer("idle_power", lambda run: run.idle_w)
     if isinstance(group.scenario, Periodic):
         power = [run.power_w for run in runs]
-        yield from _always_on(group, _figure(power, group.queries, grade))
+        yield from _always_on(group, figure_of(power, group.queries, grade))
 
 
 def run_energy(trial: TrialRecord) -> RunEnergy | None:
     """Integrate one run; None where readings are missing or do not span the window."""
-    trace, window, queries = power_trace(trial), window_of(trial), trial.queries
-    if trace is None or window is None or queries is None:
+    window, queries = window_of(trial), trial.queries
+    if window is None or queries is None:
         return None
-    if not trace.covers(window):
+    inferences = float(is_measured(queries).sum() * queries.samples_per_query)
+    return energy_within(trial, window, inferences)
+
+
+def energy_within(
+    trial: TrialRecord, window: Window, inferences: float
+) -> RunEnergy | None:
+    """Integrate a window of one run in which so many inferences, or tokens, were made.
+
+    None where readings are missing or do not span the window.
+    """
+    trace = power_trace(trial)
+    if trace is None or not trace.covers(window):
         return None
     tail_s = float(trace.ends_s[-1]) - window.end_s
     # half of the idle time after is kept for the baseline
@@ -115,7 +127,6 @@ def run_energy(trial: TrialRecord) -> RunEnergy | None:
     idle = idle_power(baselines(trial, trace, guard_s))
     gross = _gross(trace, window, idle)
     net = None if idle is None else _net(trace, window, idle, guard_s)
-    inferences = float(is_measured(queries).sum() * queries.samples_per_query)
     return RunEnergy(
         gross_j=_per(gross, inferences),
         net_j=None if net is None else _per(net, inferences),
@@ -209,7 +220,9 @@ def _per(reading: Reading, divisor: float) -> Reading:
     )
 
 
-def _figure(readings: Sequence[Reading], queries: int, grade: EvidenceClass) -> Figure:
+def figure_of(
+    readings: Sequence[Reading], queries: int, grade: EvidenceClass
+) -> Figure:
     """Put runs together; what they share does not shrink with their number."""
     shared = Term(u=sum(reading.u_b for reading in readings) / len(readings))
     if len(readings) == 1:
@@ -269,7 +282,7 @@ def as_read(one: Estimate, group: Group) -> Estimate:
     return one
 
 
-def _evidence(group: Group) -> EvidenceClass | None:
+def weakest_evidence(group: Group) -> EvidenceClass | None:
     """Take the weakest class among the runs, A being the strongest."""
     traces = [found for trial in group.trials if (found := power_trace(trial))]
     if not traces:

@@ -23,6 +23,7 @@ NO_POWER_READINGS = "no-power-readings"
 NOT_READABLE = "not-readable"
 TRIAL_FAILED = "trial-failed"
 NO_RATE_KEPT = "no-rate-kept-the-bound"
+NOBODY_SERVED = "no-user-served"
 
 Answer = Estimate | Withheld
 
@@ -39,6 +40,7 @@ class Figure:
     queries: int = 0
     method: str = ""
     evidence_class: EvidenceClass | None = None
+    condition: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +84,17 @@ class Group:
             queries=figure.queries,
             method=figure.method,
             evidence_class=figure.evidence_class,
+            condition=figure.condition,
         )
 
     def withhold(
-        self, name: str, reason: str, *, needed: int | None = None, observed: int = 0
+        self,
+        name: str,
+        reason: str,
+        *,
+        needed: int | None = None,
+        observed: int = 0,
+        condition: str = "",
     ) -> Withheld:
         """Say why the measurand `name` of this group has no figure."""
         return Withheld(
@@ -96,6 +105,7 @@ class Group:
             reason=reason,
             needed_queries=needed,
             observed_queries=observed,
+            condition=condition,
         )
 
 

@@ -14,7 +14,7 @@ from harness.stats.group import Group
 from harness.stats.metered import widened
 
 NOTE = "emulation.relative_uncertainty"
-_UNITS = frozenset({"s", "J", "W", "Hz", "ratio/h"})
+_UNITS = frozenset({"s", "J", "W", "Hz", "ratio/h", "tok/s", "tok/J"})
 
 
 def with_model_error(one: Estimate, group: Group) -> Estimate:

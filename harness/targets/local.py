@@ -25,7 +25,7 @@ from harness.domain.query import (
     TrialEvent,
     TrialStarted,
 )
-from harness.domain.scenario import ColdStart, Periodic
+from harness.domain.scenario import ColdStart, LlmDecode, Periodic
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.errors import DeployMismatch, Unsupported
@@ -44,6 +44,7 @@ from harness.targets.host import (
 )
 from harness.units import NS_PER_S
 
+_SLOWEST_TOKEN_S = 0.1
 HANG_AFTER_S = 120.0
 """A load or a query longer than this, beside the trial's own windows, is a hang."""
 
@@ -206,6 +207,7 @@ class LocalTarget:
             sha256=on.model.sha256,
             inputs=on.model.inputs,
             external=on.model.external,
+            decoder=on.model.decoder,
             samples_path=str(on.samples) if on.samples else None,
         )
 
@@ -226,7 +228,12 @@ def longest_silence_s(trial: Trial) -> float:
     window_ns = trial.minimum.duration_ns
     if isinstance(trial.scenario, Periodic):
         window_ns = max(window_ns, trial.minimum.queries * trial.scenario.period_ns)
-    return max(trial.baseline_ns, window_ns) / NS_PER_S
+    longest_s = max(trial.baseline_ns, window_ns) / NS_PER_S
+    if isinstance(trial.scenario, LlmDecode):
+        # generations are handed on when they are complete, of all users together
+        tokens = trial.scenario.longest * max(trial.scenario.users)
+        longest_s = max(longest_s, tokens * _SLOWEST_TOKEN_S)
+    return longest_s
 
 
 def _loaded_as_inspected(
