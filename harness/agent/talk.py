@@ -31,6 +31,15 @@ _SHARES_OF_CONTEXT = (4, 2, 1)
 _ANSWERS_KEPT = 2
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A prompt of a single user and what was answered."""
+
+    prompt: Sequence[int]
+    answer: tuple[int, ...]
+    may_end: bool
+
+
 class Listener:
     """A session as the loop of a conversation knows it (`loadgen.converse.Decoder`)."""
 
@@ -39,9 +48,7 @@ class Listener:
     ) -> None:
         self.step = session.step
         self.prefill = session.prefill
-        self.kept: deque[tuple[Sequence[int], Sequence[int]]] = deque(
-            maxlen=_ANSWERS_KEPT
-        )
+        self.kept: deque[_Kept] = deque(maxlen=_ANSWERS_KEPT)
         """The last prompts of a single user, and their answers."""
         self._open = session.open
         self._facts = facts
@@ -49,12 +56,14 @@ class Listener:
         self._opened = 0
         self._users = 0
         self._tokens = 0
+        self._may_end = False
 
-    def open(self, users: int, tokens: int) -> None:
+    def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Make room, and begin new prompts."""
         self._opened += 1
         self._users = users
-        self._open(users, tokens)
+        self._may_end = may_end
+        self._open(users, tokens, may_end=may_end)
 
     def prompt(self, number: int, tokens: int) -> list[int]:
         """Draw a prompt; token ids that end an answer are not in it."""
@@ -73,7 +82,8 @@ class Listener:
     def answered(self, number: int, tokens: Sequence[int]) -> None:
         """Keep the answer for `TalkBench.check_outputs`."""
         if self._users == 1:
-            self.kept.append((self.prompt(number, self._tokens), tuple(tokens)))
+            prompt = self.prompt(number, self._tokens)
+            self.kept.append(_Kept(prompt, tuple(tokens), self._may_end))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +165,13 @@ class TalkBench:
         if not kept:
             return None
         differing = 0
-        for prompt, answer in kept:
-            listener.open(1, len(prompt) + len(answer))
-            again = [listener.prefill(0, prompt)]
-            again += [listener.step()[0] for _ in answer[1:]]
-            differing += tuple(again) != tuple(answer)
-        digest = hashlib.sha256(array("q", kept[0][1]).tobytes()).hexdigest()
+        for one in kept:
+            room = len(one.prompt) + len(one.answer)
+            listener.open(1, room, may_end=one.may_end)
+            again = [listener.prefill(0, one.prompt)]
+            again += [listener.step()[0] for _ in one.answer[1:]]
+            differing += tuple(again) != one.answer
+        digest = hashlib.sha256(array("q", kept[0].answer).tobytes()).hexdigest()
         return OutputsChecked(
             trial=self._order.trial.id,
             compared=len(kept),

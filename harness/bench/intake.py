@@ -8,14 +8,21 @@ from pathlib import Path
 
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
-from harness.catalogue.describe import describe, model_name
+from harness.catalogue.describe import model_name
 from harness.catalogue.index import check_models, load_index
+from harness.catalogue.language import (
+    ONNXRUNTIME,
+    describe_model,
+    file_of,
+    runtime_of,
+)
 from harness.domain.plan import Plan
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
-from harness.domain.scenario import ColdStart, SingleStream
+from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import Unsupported, UsageError
+from harness.links.filedigest import digest_of, model_files
 from harness.planning import EMULATED, LOCAL, Ingredients, make_plan, preset_named
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
@@ -40,6 +47,8 @@ class Request:
     lab: Path | None = None
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    talk: LlmDecode | None = None
+    """How a language model of one's own is asked; None: as its workload says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,7 @@ class _Models:
 
     artifacts: dict[str, ModelArtifact]
     paths: dict[str, Path]
+    runtime: str = ONNXRUNTIME
 
 
 def host_scheme() -> Scheme:
@@ -101,6 +111,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             host_models=host.artifacts,
             seed=request.seed,
             provider=request.provider,
+            runtime=device.runtime,
             meter=_meter(request, lab, profile, target),
         )
     )
@@ -133,22 +144,29 @@ def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:
     if request.model is None:
         check_models(suite, load_index())
         return suite, _digest(where.read_bytes())
-    workload = _own_workload(request, request.model, suite)
+    artifact = describe_model(request.model, request.bindings)
+    workload = _own_workload(request, artifact, suite)
     own = Suite(name=OWN_SUITE, workloads=(workload,))
     return own, _digest(dump_bytes(own))
 
 
-def _own_workload(request: Request, model: Path, suite: Suite) -> Workload:
-    """Give a user's model the scenarios of the workload that it stands for."""
+def _own_workload(request: Request, model: ModelArtifact, suite: Suite) -> Workload:
+    """Give a user's model the scenarios of the workload that it stands for.
+
+    A language model is asked as the request says, if it says so.
+    """
+    title = request.model.stem if request.model else model.name
+    talks = model.decoder is not None
+    own = (request.talk or LlmDecode(), ColdStart()) if talks else None
     for workload in suite.workloads:
-        if workload.id == request.role:
-            return replace(workload, model=model.stem)
+        if workload.id == request.role and (own is None or request.talk is None):
+            return replace(workload, model=title)
     return Workload(
-        id=request.role or model_name(model),
-        model=model.stem,
-        title_zh=model.stem,
-        title_en=model.stem,
-        scenarios=(SingleStream(), ColdStart()),
+        id=request.role or model_name(Path(title)),
+        model=title,
+        title_zh=title,
+        title_en=title,
+        scenarios=own or (SingleStream(), ColdStart()),
     )
 
 
@@ -170,10 +188,11 @@ def _models(
 
 
 def _own_model(request: Request, suite: Suite, model: Path) -> _Models:
-    artifact = describe(model, request.bindings)
+    artifact = describe_model(model, request.bindings)
     return _Models(
         artifacts={workload.id: artifact for workload in suite.workloads},
-        paths={artifact.name: model},
+        paths={artifact.name: file_of(model)},
+        runtime=runtime_of(model),
     )
 
 
@@ -207,7 +226,7 @@ def _given(request: Request, record: RunRecord) -> Path:
             where=record.name,
             remedy="Say where it is: --resume BUNDLE --model FILE",
         )
-    return request.model
+    return file_of(request.model)
 
 
 def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Path]:
@@ -222,17 +241,16 @@ def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Pa
 
 
 def _require_same(model: ModelArtifact, path: Path) -> None:
-    described = describe(path, InputBindings(shapes=_shapes(model)))
-    if described.sha256 != model.sha256:
+    try:
+        found = digest_of(model_files(path, model.external))
+    except OSError:
+        found = ""
+    if found != model.sha256:
         raise UsageError(
             f"This is not the model '{model.name}' that the run was begun with",
             where=str(path),
             remedy="Give the same file, or start a new run.",
         )
-
-
-def _shapes(model: ModelArtifact) -> dict[str, tuple[int, ...]]:
-    return {spec.name: spec.shape for spec in model.inputs}
 
 
 def _digest(data: bytes) -> str:

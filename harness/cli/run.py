@@ -14,6 +14,7 @@ from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
 from harness.cli._progress import RunProgress, announced
+from harness.cli._talk import parse_talk
 from harness.clock import SystemClock
 from harness.domain.requirement import Tier
 from harness.planning import expected_seconds
@@ -72,6 +73,17 @@ def run(
         Path | None,
         typer.Option("--input", help="Input samples: an .npz, one array an input."),
     ] = None,
+    prompt_tokens: Annotated[
+        list[int] | None,
+        typer.Option(help="Length of a language model's prompt; may be repeated."),
+    ] = None,
+    output_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of each answer of a language model.")
+    ] = None,
+    users: Annotated[
+        list[int] | None,
+        typer.Option(help="Users at once of a language model; may be repeated."),
+    ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder in which the bundle is made.")
     ] = Path("reports"),
@@ -117,6 +129,7 @@ def run(
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
         provider=provider,
+        talk=parse_talk(model, prompt_tokens, output_tokens, users),
     )
     bundle = (
         _start(request, out, console)

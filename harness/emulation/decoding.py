@@ -7,6 +7,7 @@ the graph once, and attention is counted by its formula: for `tokens` new places
 weights are read once a step whatever the number of users, the cache once for each.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,7 +140,13 @@ class DecoderTimes:
 
 
 def read_decoder(path: Path) -> DecoderGraph:
-    """Read a decoder's products and attention from its file."""
+    """Read a decoder's products and attention from its file.
+
+    Of a folder for onnxruntime-genai, `path` is the configuration, which names it.
+    """
+    if path.suffix == ".json":
+        config = json.loads(path.read_bytes())
+        path = path.parent / config["model"]["decoder"]["filename"]
     model = onnx.load(str(path), load_external_data=False)
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}

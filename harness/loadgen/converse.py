@@ -26,8 +26,11 @@ from harness.loadgen.machine import Converse
 class Decoder(Protocol):
     """A language model with room for the context of some users. Always greedy."""
 
-    def open(self, users: int, tokens: int) -> None:
-        """Make room for so many users with so many tokens each; all are empty then."""
+    def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
+        """Make room for so many users with so many tokens each; all are empty then.
+
+        `may_end`: answers may end at an end token.
+        """
         ...
 
     def prompt(self, number: int, tokens: int) -> Sequence[int]:
@@ -94,7 +97,9 @@ class Talk:
         Answers that are not complete when enough others are have no place in it.
         """
         do = self._do
-        self._decoder.open(do.users, do.prompt_tokens + do.output_tokens)
+        self._decoder.open(
+            do.users, do.prompt_tokens + do.output_tokens, may_end=do.stops_at_end
+        )
         begun_ns = handed_ns = self._last_ns = self._now_ns()
         waiting = deque((user, begun_ns) for user in self._by_lot(range(do.users)))
         while self.done < do.generations or self._last_ns - begun_ns < do.duration_ns:

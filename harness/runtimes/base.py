@@ -74,10 +74,12 @@ class DecodingSession(Protocol):
         """Give what one token of context takes, of one user; None: not known."""
         ...
 
-    def open(self, users: int, tokens: int) -> None:
+    def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Make room for so many users with so many tokens each; all are empty then.
 
-        Raises Unsupported for more users than can take a step together.
+        `may_end`: an end token is a token like any other; else the session may mask
+        it, so that answers go on. Raises Unsupported for more users than can take a
+        step together.
         """
         ...
 

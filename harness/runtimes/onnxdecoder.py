@@ -139,8 +139,12 @@ class OnnxDecoder:
         """Give what one token of context takes, of one user."""
         return sum(cache.bytes_per_token for cache in self._graph.caches)
 
-    def open(self, users: int, tokens: int) -> None:
-        """Make room. Raises Unsupported for several users of a graph that joins."""
+    def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
+        """Make room. Raises Unsupported for several users of a graph that joins.
+
+        End tokens are never masked: who asks for tokens gets them.
+        """
+        del may_end
         graph = self._graph
         if users > 1 and not graph.shares_cache:
             raise Unsupported(

@@ -122,7 +122,7 @@ def context_memory(group: Group) -> Answer:
                 terms=tuple(terms),
                 runs=len(values),
                 method="resident set at the longest less at the shortest context, over "
-                "the tokens between",
+                "the tokens between; a prompt's activations are in it",
             ),
         )
     noted = [t.notes[_CACHE] for t in group.trials if _CACHE in t.notes]

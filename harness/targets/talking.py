@@ -19,9 +19,9 @@ class VirtualDecoder:
         self._pass_time = pass_time
         self._contexts: list[int] = []
 
-    def open(self, users: int, tokens: int) -> None:
+    def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Have so many users; how much memory they take is the prediction's matter."""
-        del tokens
+        del tokens, may_end
         self._contexts = [0] * users
 
     def prompt(self, number: int, tokens: int) -> Sequence[int]:
