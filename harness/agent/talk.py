@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.agent.telemetry import MemoryWatch, resident_bytes
-from harness.agent.workbench import read_model
+from harness.agent.workbench import burn_until, read_model
 from harness.clock import Clock
 from harness.domain.query import ModelLoaded, OutputsChecked, Phase
 from harness.domain.scenario import LlmDecode
@@ -157,6 +157,10 @@ class TalkBench:
             prompt = listener.prompt(number, length)
             yield lambda prompt=prompt: listener.prefill(0, prompt)  # type: ignore[misc]
             number += 1
+
+    def work_until(self, instant_ns: int) -> None:
+        """Keep a core busy until the instant: a load whose edges are sharp."""
+        burn_until(instant_ns, self._clock)
 
     def check_outputs(self) -> OutputsChecked | None:
         """Answer the last prompts of a single user again, untimed, and compare."""

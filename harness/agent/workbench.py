@@ -60,6 +60,13 @@ def bind(session: Session, inputs: QueryInputs) -> tuple[Query, BoundQuery]:
     return _in_turn([query.call for query in bound]), bound[-1]
 
 
+def burn_until(instant_ns: int, clock: Clock) -> None:
+    """Keep a core busy until the instant."""
+    now_ns = clock.now_ns
+    while now_ns() < instant_ns:
+        pass
+
+
 def read_model(order: Order) -> ModelFile:
     """Read the model once. Raises DeployMismatch where it is not the one ordered."""
     path = Path(order.model_path)
@@ -121,6 +128,10 @@ class Workbench:
         self._check = OutputCheck(samples_per_call=samples_per_query if is_batch else 1)
         self._watch = self._watched(order, self._check)
         return self._watch
+
+    def work_until(self, instant_ns: int) -> None:
+        """Keep a core busy until the instant: a load whose edges are sharp."""
+        burn_until(instant_ns, self._clock)
 
     def check_outputs(self, first: Feeds) -> OutputsChecked | None:
         """Compute again what was looked at; None where no query was measured.

@@ -157,12 +157,12 @@ class Recording:
         """Note the limits of error of the ranges that the trace touched."""
         watts = np.concatenate([np.asarray(block.values) for block in blocks])
         limits = self._limits(float(watts.min()), float(watts.max()))
-        mean_w = abs(float(watts.mean()))
         facts = {
             "meter.gain_ratio": limits.gain_ratio,
             "meter.timebase_ratio": limits.timebase_ratio,
             "meter.offset_w": limits.offset_w,
-            "meter.offset_ratio": limits.offset_w / mean_w if mean_w else 0.0,
+            "meter.resolution_w": limits.resolution_w,
+            "meter.latency_s": limits.latency_s,
         }
         for key, value in facts.items():
             yield Noted(trial=self._trial, key=key, value=f"{value:.6g}")

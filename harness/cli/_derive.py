@@ -24,6 +24,7 @@ from harness.report.tables import tables
 from harness.report.words import catalogue
 from harness.schema.codec import dump_bytes, to_plain
 from harness.schema.tiers import load_tier_set, tier_set_path
+from harness.stats.laying import lay_over
 from harness.units import from_si
 
 
@@ -44,7 +45,7 @@ def derive(bundle: Path, *, language: Language | None, tiers: Path | None) -> De
     plan names. Raises EvidenceError for a record that cannot be read, Unverifiable
     where the tier file is not the one that the plan was made with.
     """
-    record = read_record(bundle)
+    record = lay_over(read_record(bundle))
     tier_set = _tier_set(record, tiers)
     assessment = assess(record, tier_set)
     folder = bundle / "derived"

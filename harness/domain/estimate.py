@@ -76,6 +76,18 @@ MEASURANDS: dict[str, Measurand] = _all(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRow:
+    """One source of a figure's uncertainty: a row of its budget (JCGM 100, 5.1.2)."""
+
+    source: str
+    """``gain``, ``offset``, ``resolution``, ``edges`` … (`harness.stats.budget`)."""
+    u: float
+    """Standard uncertainty, in the unit of the figure."""
+    freedom: float | None = None
+    """Degrees of freedom; None: infinite, a bound taken from knowledge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A value with its uncertainty. An estimate that exists is finite.
 
@@ -102,6 +114,11 @@ class Estimate:
     evidence_class: EvidenceClass | None = None
     condition: str = ""
     """Under which of a scenario's loads: ``prompt=1024, users=1``; empty: one load."""
+    budget: tuple[BudgetRow, ...] = ()
+    """What u is made of, largest first; only for figures of power and energy."""
+    floor_ratio: float | None = None
+    """Expanded uncertainty over the value that no longer window would make smaller;
+    None where no meter stands behind the figure."""
 
     def __post_init__(self) -> None:
         numbers = (self.value, self.standard_uncertainty, self.coverage_factor)
@@ -131,7 +148,8 @@ class Withheld:
     origin: Origin
     reason: str
     """``too-few-queries``, ``no-power-readings``, ``not-readable``, ``trial-failed``,
-    ``no-rate-kept-the-bound``"""
+    ``no-rate-kept-the-bound``, ``too-little-idle``, ``readings-lost``,
+    ``clocks-not-related``"""
     needed_queries: int | None = None
     observed_queries: int = 0
     condition: str = ""

@@ -60,6 +60,7 @@ CODES: frozenset[str] = frozenset(
         "repeated-input-faster",
         "model-digest-changed",
         "baseline-drifted",
+        "alignment-refused",
         "background-load",
         "spread-above-limit",
         "overhead-above-limit",

@@ -64,6 +64,23 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pulses:
+    """Marks of load before and after a trial, for a meter with a clock of its own.
+
+    A maximum-length sequence of `chips` chips (15, 31 or 63) of `chip_ns` each, turned
+    round by `seed` (`harness.loadgen.pulses`).
+    """
+
+    chips: int
+    chip_ns: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.chip_ns <= 0:
+            raise ValueError("a pulse lasts some time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One run of one workload in one scenario: a start of the workload on a target."""
 
@@ -83,6 +100,8 @@ class Trial:
     """Length of each idle baseline, before and after."""
     seeds: Seeds
     settings: RuntimeSettings
+    pulses: Pulses | None = None
+    """None: no meter needs marks in its trace."""
 
     def __post_init__(self) -> None:
         require_id("trial", self.id)

@@ -12,9 +12,13 @@ class Phase(StrEnum):
     """The parts of a trial, in order (method, section 1)."""
 
     BASELINE_BEFORE = "baseline_before"
+    PREAMBLE = "preamble"
+    """Pulses of load that relate a meter's clock to the trial's; only with a meter."""
     LOAD = "load"
     WARM_UP = "warm_up"
     MEASURED = "measured"
+    POSTAMBLE = "postamble"
+    """The pulses again, backwards: they tell how the clocks drifted apart."""
     BASELINE_AFTER = "baseline_after"
 
 
@@ -49,6 +53,21 @@ class PhaseEntered:
     phase: Phase
     at_ns: int
     kind: Literal["PhaseEntered"] = "PhaseEntered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulsesMade:
+    """The device worked from rise k to fall k and rested in between (trial's clock).
+
+    The times are those at which it really began and ceased, not those planned.
+    """
+
+    trial: str
+    phase: Phase
+    """`PREAMBLE` or `POSTAMBLE`."""
+    rises_ns: tuple[int, ...]
+    falls_ns: tuple[int, ...]
+    kind: Literal["PulsesMade"] = "PulsesMade"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +213,7 @@ class TrialEnded:
 TrialEvent = (
     TrialStarted
     | PhaseEntered
+    | PulsesMade
     | ModelLoaded
     | OverheadMeasured
     | QueryBlock

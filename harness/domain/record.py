@@ -12,6 +12,7 @@ from harness.domain.query import (
     OutputsChecked,
     OverheadMeasured,
     Phase,
+    PulsesMade,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.sut import ConditionsReached, SutDescription
@@ -49,6 +50,8 @@ class TrialRecord:
     clock: str = ""
     phases: tuple[tuple[Phase, int], ...] = ()
     """Phases in order, each with the time in ns at which it began."""
+    pulses: tuple[PulsesMade, ...] = ()
+    """Marks of load before and after, for a meter with a clock of its own."""
     queries: Queries | None = None
     readings: tuple[ReadingBlock, ...] = ()
     loaded: ModelLoaded | None = None

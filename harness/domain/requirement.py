@@ -75,6 +75,9 @@ REASONS: frozenset[str] = frozenset(
         "no-power-readings",
         "not-readable",
         "trial-failed",
+        "readings-lost",
+        "too-little-idle",
+        "clocks-not-related",
         # not determined
         "uncertainty-too-large",
         "spread-above-limit",

@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.clock import Clock
 from harness.domain.query import QueryBlock
-from harness.loadgen.machine import Converse
+from harness.loadgen.instructions import Converse
 
 
 class Decoder(Protocol):

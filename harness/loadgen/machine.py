@@ -4,6 +4,7 @@ It has no clock and never waits; every event says when it happened. Instructions
 coarse (thousands of queries each), so nothing of this runs inside a timed window.
 The order of phases is that of the method, section 1: idle baseline, load, warm-up,
 measured window or windows, idle baseline. ColdStart has none but load and query.
+Where a meter needs marks, pulses follow the first baseline and precede the last.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +12,6 @@ from enum import Enum
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.domain.plan import Minimum, Trial
 from harness.domain.query import Phase
@@ -27,6 +27,22 @@ from harness.domain.scenario import (
 )
 from harness.loadgen.arrivals import periodic, poisson
 from harness.loadgen.earlystop import allowed_late, needed_queries
+from harness.loadgen.instructions import (
+    Burst,
+    BurstDone,
+    Converse,
+    ConverseDone,
+    Event,
+    Finish,
+    Idle,
+    Instruction,
+    Load,
+    Mark,
+    Reached,
+    Replay,
+    ReplayDone,
+)
+from harness.loadgen.pulses import PulsePlan
 from harness.loadgen.search import Search
 from harness.units import NS_PER_S
 
@@ -34,120 +50,16 @@ COLD_STARTS_AT_MOST = 30
 """More fresh processes than this add time and no knowledge (p90 needs 29)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
-    """Do nothing until the instant: a baseline."""
-
-    phase: Phase
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """Make the model ready."""
-
-    phase: Phase = Phase.LOAD
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Burst:
-    """Queries back to back until there are enough of them *and* the instant is past."""
-
-    phase: Phase
-    samples_per_query: int
-    queries: int
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """Queries at scheduled instants, each as soon as it is due and the last is done.
-
-    Query i is due `offsets_ns[i]` after `origin_ns`; None: an instant that the pump
-    chooses once all is ready, so that the first query is on time. The replay is given
-    up when more than `allowed_late` queries took longer than `bound_ns` from their
-    scheduled instant; both None: never.
-    """
-
-    phase: Phase
-    samples_per_query: int
-    offsets_ns: NDArray[np.int64]
-    origin_ns: int | None = None
-    segment: int = 0
-    rate_hz: float | None = None
-    bound_ns: int | None = None
-    allowed_late: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Converse:
-    """Generations until there are enough of them *and* `duration_ns` has passed.
-
-    `users` ask at once, each again as soon as it is answered; time counts from the
-    first prompt, since room for the answers is made before it.
-    """
-
-    phase: Phase
-    segment: int
-    users: int
-    prompt_tokens: int
-    output_tokens: int
-    stops_at_end: bool
-    generations: int
-    duration_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    """The trial is over."""
-
-
-Instruction = Idle | Load | Burst | Replay | Converse | Finish
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
-    """The trial begins, a baseline is over, or the model is ready."""
-
-    now_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BurstDone:
-    """A burst is over: so many queries in so many ns, gaps included."""
-
-    now_ns: int
-    queries: int
-    elapsed_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayDone:
-    """A replay is over: `late` of its queries missed the bound, or it was given up."""
-
-    now_ns: int
-    late: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConverseDone:
-    """Enough was generated."""
-
-    now_ns: int
-    generations: int
-
-
-Event = Reached | BurstDone | ReplayDone | ConverseDone
-
-
 class Stage(Enum):
     """What the last instruction was for."""
 
     OUTSET = "outset"
     BASELINE = "baseline"
+    MARKING = "marking"
     LOADING = "loading"
     WARMING = "warming"
     MEASURING = "measuring"
+    MARKING_AGAIN = "marking again"
     SETTLING = "settling"
     OVER = "over"
 
@@ -203,7 +115,7 @@ def begin(trial: Trial, *, starts: int | None = None) -> State:
     )
 
 
-def step(  # noqa: PLR0911 - one line a stage
+def step(  # noqa: C901, PLR0911 - one line a stage
     state: State, event: Event
 ) -> tuple[State, Instruction]:
     """Take an event; give the state after it and what to do next.
@@ -214,17 +126,21 @@ def step(  # noqa: PLR0911 - one line a stage
         case Stage.OUTSET, Reached(now_ns=now):
             return _baseline_or_load(state, now)
         case Stage.BASELINE, Reached(now_ns=now):
+            return _mark_or_load(state, now)
+        case Stage.MARKING, Reached(now_ns=now):
             return _load(state, now)
         case Stage.LOADING, Reached(now_ns=now):
             return _first_queries(state, now)
         case Stage.WARMING, BurstDone():
             return _measure(state, event)
         case Stage.MEASURING, BurstDone(now_ns=now):
-            return _settle(state, now)
+            return _mark_or_settle(state, now)
         case Stage.WARMING | Stage.MEASURING, ConverseDone(now_ns=now):
             return _after_level(state, now)
         case Stage.MEASURING, ReplayDone():
             return _after_replay(state, event)
+        case Stage.MARKING_AGAIN, Reached(now_ns=now):
+            return _settle(state, now)
         case Stage.SETTLING, Reached():
             return _over(state)
         case _:
@@ -233,10 +149,41 @@ def step(  # noqa: PLR0911 - one line a stage
 
 def _baseline_or_load(state: State, now: int) -> tuple[State, Instruction]:
     if not state.trial.baseline_ns or isinstance(state.trial.scenario, ColdStart):
-        return _load(state, now)
+        return _mark_or_load(state, now)
     until = now + state.trial.baseline_ns
     idle = Idle(phase=Phase.BASELINE_BEFORE, until_ns=until)
     return replace(state, stage=Stage.BASELINE), idle
+
+
+def _mark_or_load(state: State, now: int) -> tuple[State, Instruction]:
+    plan = _pulses(state.trial)
+    if plan is None:
+        return _load(state, now)
+    mark = Mark(
+        phase=Phase.PREAMBLE,
+        pulses=plan.preamble(now),
+        until_ns=now + plan.duration_ns,
+    )
+    return replace(state, stage=Stage.MARKING), mark
+
+
+def _mark_or_settle(state: State, now: int) -> tuple[State, Instruction]:
+    plan = _pulses(state.trial)
+    if plan is None:
+        return _settle(state, now)
+    mark = Mark(
+        phase=Phase.POSTAMBLE,
+        pulses=plan.postamble(now),
+        until_ns=now + plan.duration_ns,
+    )
+    return replace(state, stage=Stage.MARKING_AGAIN), mark
+
+
+def _pulses(trial: Trial) -> PulsePlan | None:
+    """Give the marks of a trial; a cold start has no window to be laid over."""
+    if trial.pulses is None or isinstance(trial.scenario, ColdStart):
+        return None
+    return PulsePlan.of(trial.pulses)
 
 
 def _load(state: State, now: int) -> tuple[State, Instruction]:
@@ -283,7 +230,7 @@ def _after_level(state: State, now: int) -> tuple[State, Instruction]:
         return _at_level(replace(state, level=state.level + 1), scenario)
     if state.stage is Stage.WARMING:
         return _at_level(replace(state, stage=Stage.MEASURING, level=0), scenario)
-    return _settle(state, now)
+    return _mark_or_settle(state, now)
 
 
 def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
@@ -331,7 +278,7 @@ def _after_replay(state: State, done: ReplayDone) -> tuple[State, Instruction]:
             again = replace(state, starts_left=state.starts_left - 1)
             return _load(again, done.now_ns)
         case _:
-            return _settle(state, done.now_ns)
+            return _mark_or_settle(state, done.now_ns)
 
 
 def _after_probe(
@@ -342,7 +289,7 @@ def _after_probe(
     search = state.search.after(is_kept=done.late <= state.allowed_late)
     state = replace(state, search=search)
     if search.is_over:
-        return _settle(state, done.now_ns)
+        return _mark_or_settle(state, done.now_ns)
     return _probe(state, server)
 
 

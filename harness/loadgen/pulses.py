@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby, pairwise
 
+from harness.domain.plan import Pulses
 from harness.units import NS_PER_S
 
 LEAST_CHIP_NS = 20_000_000
@@ -92,6 +93,20 @@ class PulsePlan:
     sequence: Sequence
     chip_ns: int
     seed: int
+
+    @classmethod
+    def of(cls, planned: Pulses) -> "PulsePlan":
+        """Read what a trial asks for. Raises ValueError for an unknown length."""
+        for sequence in Sequence:
+            if sequence.length == planned.chips:
+                return cls(
+                    sequence=sequence, chip_ns=planned.chip_ns, seed=planned.seed
+                )
+        raise ValueError(f"there is no sequence of {planned.chips} chips")
+
+    def planned(self) -> Pulses:
+        """Write it as a trial asks for it."""
+        return Pulses(chips=self.sequence.length, chip_ns=self.chip_ns, seed=self.seed)
 
     @property
     def quiet_ns(self) -> int:

@@ -18,11 +18,12 @@ from harness.domain.query import (
     ModelLoaded,
     Phase,
     PhaseEntered,
+    PulsesMade,
     QueryBlock,
     TrialEvent,
 )
 from harness.loadgen.converse import Decoder, Talk
-from harness.loadgen.machine import (
+from harness.loadgen.instructions import (
     Burst,
     BurstDone,
     Converse,
@@ -32,12 +33,12 @@ from harness.loadgen.machine import (
     Idle,
     Instruction,
     Load,
+    Mark,
     Reached,
     Replay,
     ReplayDone,
-    begin,
-    step,
 )
+from harness.loadgen.machine import begin, step
 
 BLOCK_NS = 500_000_000
 """Queries are handed on at least this often where the pattern of arrivals allows."""
@@ -68,6 +69,10 @@ class Executor(Protocol):
         """
         ...
 
+    def work_until(self, instant_ns: int) -> None:
+        """Keep the device at work until the instant; the model may not be there yet."""
+        ...
+
 
 @runtime_checkable
 class DecodingExecutor(Executor, Protocol):
@@ -95,8 +100,8 @@ def run_trial(
 ) -> int:
     """Carry a trial out and give its number of queries, warm-up included.
 
-    Emits PhaseEntered, ModelLoaded (once) and QueryBlock; TrialStarted and
-    TrialEnded are the caller's. A ColdStart trial is carried out whole, each load
+    Emits PhaseEntered, PulsesMade, ModelLoaded (once) and QueryBlock; TrialStarted
+    and TrialEnded are the caller's. A ColdStart trial is carried out whole, each load
     as one start of a process, unless `launch` is given: then this process is one of
     them, and its query counts from the launch. With a virtual clock it is the
     executor whose loads and queries let time pass.
@@ -155,13 +160,18 @@ class _Pump:
         self._has_loaded = False
         self._times = Times(BLOCK_ROWS)
 
-    def carry_out(self, instruction: Instruction) -> Event | None:
+    def carry_out(  # noqa: PLR0911 - one line an instruction
+        self, instruction: Instruction
+    ) -> Event | None:
         """Do what the machine says; gives what came of it, None at the end."""
         match instruction:
             case Idle(phase=phase, until_ns=until_ns):
                 self._enter(phase)
                 self._clock.wait_until(until_ns)
                 return Reached(now_ns=self._clock.now_ns())
+            case Mark():
+                self._enter(instruction.phase)
+                return self._mark(instruction)
             case Load(phase=phase):
                 self._enter(phase)
                 return self._load()
@@ -195,6 +205,26 @@ class _Pump:
             self._emit(loaded)
             self._has_loaded = True
         return Reached(now_ns=now)
+
+    def _mark(self, do: Mark) -> Reached:
+        """Work and rest as scheduled, and say when that really was."""
+        clock, rises, falls = self._clock, [], []
+        pulses = zip(do.pulses.rises_ns, do.pulses.falls_ns, strict=True)
+        for rise_ns, fall_ns in pulses:
+            clock.wait_until(rise_ns)
+            rises.append(clock.now_ns())
+            self._executor.work_until(fall_ns)
+            falls.append(clock.now_ns())
+        clock.wait_until(do.until_ns)
+        self._emit(
+            PulsesMade(
+                trial=self._trial.id,
+                phase=do.phase,
+                rises_ns=tuple(rises),
+                falls_ns=tuple(falls),
+            )
+        )
+        return Reached(now_ns=clock.now_ns())
 
     def _burst(self, do: Burst) -> BurstDone:
         calls = self._calls_in(do.phase, do.samples_per_query)

@@ -12,11 +12,17 @@ from harness.meters.datasheet import Datasheet, datasheet_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """Limits of error: gain and time base as ratios, offset in W; each is ±."""
+    """Limits of error: gain and time base as ratios, offset in W; each is ±.
+
+    `resolution_w` is the step of the readings, `latency_s` how long one may take to
+    arrive.
+    """
 
     gain_ratio: float
     offset_w: float
+    resolution_w: float
     timebase_ratio: float
+    latency_s: float
     source: str
 
 
@@ -28,6 +34,7 @@ class _Watts:
     most: float
     gain: float
     offset: float
+    resolution: float
 
 
 def accuracy_of(
@@ -54,7 +61,9 @@ def accuracy_of(
     return Accuracy(
         gain_ratio=max(one.gain for one in touched),
         offset_w=max(one.offset for one in touched),
+        resolution_w=max(one.resolution for one in touched),
         timebase_ratio=sheet.timebase,
+        latency_s=sheet.latency_s,
         source=sheet.source,
     )
 
@@ -74,4 +83,5 @@ def _ranges(sheet: Datasheet, volts: float | None) -> Iterator[_Watts]:
             most=one.most * factor,
             gain=one.gain,
             offset=one.offset * factor,
+            resolution=one.resolution * factor,
         )

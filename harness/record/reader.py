@@ -18,6 +18,7 @@ from harness.domain.query import (
     OutputsChecked,
     OverheadMeasured,
     PhaseEntered,
+    PulsesMade,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import LabInfo, Queries, RunRecord, TrialRecord
@@ -160,6 +161,7 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         phases=tuple(
             (e.phase, e.at_ns) for e in attempt.events if isinstance(e, PhaseEntered)
         ),
+        pulses=tuple(e for e in attempt.events if isinstance(e, PulsesMade)),
         queries=queries,
         readings=readings,
         loaded=_last(attempt, ModelLoaded),

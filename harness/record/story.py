@@ -17,6 +17,7 @@ from harness.domain.query import (
     OutputsChecked,
     OverheadMeasured,
     PhaseEntered,
+    PulsesMade,
     TrialEnded,
     TrialStarted,
 )
@@ -29,6 +30,7 @@ from harness.record.traces import ChannelUse
 PlainEvent = (
     TrialStarted
     | PhaseEntered
+    | PulsesMade
     | ModelLoaded
     | OverheadMeasured
     | MemoryMeasured
@@ -40,6 +42,7 @@ PlainEvent = (
 _EVENTS: dict[str, type[PlainEvent]] = {
     "TrialStarted": TrialStarted,
     "PhaseEntered": PhaseEntered,
+    "PulsesMade": PulsesMade,
     "ModelLoaded": ModelLoaded,
     "OverheadMeasured": OverheadMeasured,
     "MemoryMeasured": MemoryMeasured,

@@ -12,11 +12,13 @@ uncertainty in an endless window is the *floor* of the meter: a claim below it i
 refused, for no window can bear it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import hypot, inf, sqrt
+from math import hypot, inf, isinf, sqrt
+from types import MappingProxyType
 
+from harness.domain.estimate import BudgetRow
 from harness.stats.relation import Reason, Refused
 from harness.stats.uncertainty import Term, combine
 
@@ -39,6 +41,10 @@ class Source(StrEnum):
     IDLE_DRIFT = "idle-drift"
     IDLE_NOISE = "idle-noise"
     NOISE = "noise"
+    PLACEMENT = "placement"
+    """Where a short window lies in what the device does over minutes."""
+    MODEL = "model"
+    """How far a model of a device may be from the device."""
     VOLTAGE = "voltage"
     REPEATABILITY = "repeatability"
 
@@ -55,6 +61,33 @@ class Remedy(StrEnum):
     MORE_RUNS = "more-runs"
     LONGER_IDLE = "longer-idle"
     VOLTAGE_MEASURED = "voltage-measured"
+    DEVICE = "device"
+    """The device itself in place of a model of it."""
+
+
+REMEDIES: Mapping[Source, Remedy] = MappingProxyType(
+    {
+        Source.GAIN: Remedy.CALIBRATION,
+        Source.OFFSET: Remedy.SAME_RANGE,
+        Source.RESOLUTION: Remedy.LONGER_WINDOW,
+        Source.COUNTER: Remedy.LONGER_WINDOW,
+        Source.EDGES: Remedy.LONGER_WINDOW,
+        Source.TIME_BASE: Remedy.CALIBRATION,
+        Source.IDLE_DRIFT: Remedy.INTERLEAVED_IDLE,
+        Source.IDLE_NOISE: Remedy.LONGER_IDLE,
+        Source.NOISE: Remedy.MORE_RUNS,
+        Source.PLACEMENT: Remedy.LONGER_WINDOW,
+        Source.MODEL: Remedy.DEVICE,
+        Source.VOLTAGE: Remedy.VOLTAGE_MEASURED,
+        Source.REPEATABILITY: Remedy.MORE_RUNS,
+    }
+)
+"""What makes the term of each source smaller."""
+
+ENDLESS = frozenset(
+    {Source.GAIN, Source.OFFSET, Source.RESOLUTION, Source.TIME_BASE, Source.VOLTAGE}
+)
+"""Sources that no longer window makes smaller: the meter's floor."""
 
 
 class Energy(StrEnum):
@@ -113,12 +146,16 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetTerm:
-    """One row: source, u in the unit of the figure, freedom, and what shrinks it."""
+    """One row: source, u in the unit of the figure, and its degrees of freedom."""
 
     source: Source
     u: float
-    remedy: Remedy
     freedom: float = inf
+
+    @property
+    def remedy(self) -> Remedy:
+        """What makes it smaller."""
+        return REMEDIES[self.source]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +194,7 @@ class Budget:
     def per(self, divisor: float) -> "Budget":
         """Give the budget of the figure divided by an exact number, as inferences."""
         terms = tuple(
-            BudgetTerm(
-                source=term.source,
-                u=term.u / divisor,
-                remedy=term.remedy,
-                freedom=term.freedom,
-            )
+            BudgetTerm(source=term.source, u=term.u / divisor, freedom=term.freedom)
             for term in self.terms
         )
         return Budget(value=self.value / divisor, terms=terms)
@@ -188,23 +220,43 @@ def meter_budget(meter: Accuracy, use: Use, energy_j: float | None = None) -> Bu
     drift_j = abs(use.idle_drift_w) * length / sqrt(12)
     is_net = use.energy is not Energy.GROSS
     rows = (
-        (Source.GAIN, meter.gain_ratio * abs(energy) / sqrt(3), Remedy.CALIBRATION),
-        (Source.OFFSET, _offset_j(meter, use), Remedy.SAME_RANGE),
-        (Source.RESOLUTION, _resolution_j(meter, use), Remedy.LONGER_WINDOW),
-        (Source.COUNTER, meter.counter_j / sqrt(6), Remedy.LONGER_WINDOW),
-        (Source.EDGES, sqrt(2) * use.u_edge_s * swing_w, Remedy.LONGER_WINDOW),
-        (
-            Source.TIME_BASE,
-            meter.time_base_ratio * abs(energy) / sqrt(3),
-            Remedy.CALIBRATION,
-        ),
-        (Source.IDLE_DRIFT, drift_j if is_net else 0.0, Remedy.INTERLEAVED_IDLE),
-        (Source.VOLTAGE, meter.voltage_ratio * abs(energy), Remedy.VOLTAGE_MEASURED),
+        (Source.GAIN, meter.gain_ratio * abs(energy) / sqrt(3)),
+        (Source.OFFSET, _offset_j(meter, use)),
+        (Source.RESOLUTION, _resolution_j(meter, use)),
+        (Source.COUNTER, meter.counter_j / sqrt(6)),
+        (Source.EDGES, sqrt(2) * use.u_edge_s * swing_w),
+        (Source.TIME_BASE, meter.time_base_ratio * abs(energy) / sqrt(3)),
+        (Source.IDLE_DRIFT, drift_j if is_net else 0.0),
+        (Source.VOLTAGE, meter.voltage_ratio * abs(energy)),
     )
-    return Budget(
-        value=energy,
-        terms=tuple(BudgetTerm(source=s, u=u, remedy=r) for s, u, r in rows),
+    return Budget(value=energy, terms=tuple(BudgetTerm(source=s, u=u) for s, u in rows))
+
+
+def budget_rows(terms: Sequence[Term]) -> tuple[BudgetRow, ...]:
+    """Give the rows of a figure's budget, largest first; terms without a source: none.
+
+    Rows of nothing are left out.
+    """
+    named = [term for term in terms if term.source and term.u > 0]
+    return tuple(
+        BudgetRow(
+            source=term.source,
+            u=term.u,
+            freedom=None if isinf(term.freedom) else term.freedom,
+        )
+        for term in sorted(named, key=lambda term: -term.u)
     )
+
+
+def floor_of(terms: Sequence[Term], value: float) -> float | None:
+    """Give the expanded relative uncertainty (k = 2) that no longer window lowers.
+
+    None where no meter stands behind the figure, or where it is zero.
+    """
+    endless = [term.u for term in terms if term.source in ENDLESS]
+    if not endless or not value:
+        return None
+    return PLANNED_COVERAGE * hypot(*endless) / abs(value)
 
 
 def floor_ratio(meter: Accuracy, power_w: float) -> float:

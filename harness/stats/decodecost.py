@@ -1,26 +1,25 @@
 """What the tokens of a language model cost: energy, and memory for their context."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import sqrt
 
+from harness.domain.origin import EvidenceClass
 from harness.domain.record import TrialRecord
 from harness.domain.scenario import LlmDecode
 from harness.stats.decoding import level_run
 from harness.stats.energy import (
+    WITHHELD_FOR,
     Reading,
+    RunEnergy,
     energy_within,
     figure_of,
     weakest_evidence,
+    why_no_energy,
 )
-from harness.stats.group import (
-    NO_POWER_READINGS,
-    NOT_READABLE,
-    Answer,
-    Figure,
-    Group,
-)
+from harness.stats.group import NOT_READABLE, Answer, Figure, Group
 from harness.stats.memory import BATCH_BYTES
+from harness.stats.relation import Refused
 from harness.stats.uncertainty import Term, between_runs, rectangular
 
 _BILLION = 1e9
@@ -35,48 +34,65 @@ def token_energy(group: Group, scenario: LlmDecode) -> Iterator[Answer]:
     joule are of gross energy: what the mains pay for.
     """
     grade = weakest_evidence(group)
+    last = len(scenario.levels) - 1
     for index, level in enumerate(scenario.levels):
-        net: list[Reading] = []
-        gross: list[Reading] = []
-        answers = 0
-        for trial in group.trials:
-            run = level_run(trial, index)
-            if run is None:
-                continue
-            answers += len(run.tokens)
-            found = energy_within(trial, run.window, float(run.tokens.sum()))
-            if found is not None:
-                gross.append(found.gross_j)
-                net += [found.net_j] if found.net_j is not None else []
-        condition = level.condition
-        if grade is None or not gross:
+        found, answers = _energies(group, index, is_last=index == last)
+        runs = [one for one in found if isinstance(one, RunEnergy)]
+        if grade is None or not runs:
+            reason = why_no_energy(group, found)
             for name in ENERGY:
-                yield group.withhold(name, NO_POWER_READINGS, condition=condition)
+                yield group.withhold(name, reason, condition=level.condition)
             continue
-        yield _per_joule(
-            group, replace(figure_of(gross, answers, grade), condition=condition)
-        )
-        if not net:
-            yield group.withhold(ENERGY[0], NOT_READABLE, condition=condition)
+
+        def figure(
+            readings: Sequence[Reading],
+            answers: int = answers,
+            grade: EvidenceClass = grade,
+            condition: str = level.condition,
+        ) -> Figure:
+            return replace(figure_of(readings, answers, grade), condition=condition)
+
+        yield _per_joule(group, figure([run.gross_j for run in runs]))
+        net = [run.net_j for run in runs if isinstance(run.net_j, Reading)]
+        if net:
+            yield group.estimate(ENERGY[0], figure(net))
+            yield _per_billion(group, figure(net))
             continue
-        figure = replace(figure_of(net, answers, grade), condition=condition)
-        yield group.estimate("energy_per_token", figure)
-        yield _per_billion(group, figure)
+        refused = [run.net_j for run in runs if isinstance(run.net_j, Refused)]
+        for name in ENERGY[:2]:
+            yield group.withhold(
+                name, WITHHELD_FOR[refused[0].reason], condition=level.condition
+            )
+
+
+def _energies(
+    group: Group, index: int, *, is_last: bool
+) -> tuple[list[RunEnergy | Refused], int]:
+    """Integrate one level of every run, for each output token; and count answers."""
+    found: list[RunEnergy | Refused] = []
+    answers = 0
+    for trial in group.trials:
+        run = level_run(trial, index)
+        if run is None:
+            continue
+        answers += len(run.tokens)
+        tokens = float(run.tokens.sum())
+        one = energy_within(trial, run.window, tokens, rests_after=is_last)
+        found += [] if one is None else [one]
+    return found, answers
 
 
 def _per_joule(group: Group, gross: Figure) -> Answer:
     """Turn gross energy a token round: same relative u (JCGM 100, 5.1.6)."""
     if gross.value <= 0:
-        return group.withhold(
-            "tokens_per_joule", NOT_READABLE, condition=gross.condition
-        )
+        return group.withhold(ENERGY[2], NOT_READABLE, condition=gross.condition)
     factor = 1 / gross.value**2
     return group.estimate(
-        "tokens_per_joule",
+        ENERGY[2],
         replace(
             gross,
             value=1 / gross.value,
-            terms=tuple(replace(t, u=t.u * factor) for t in gross.terms),
+            terms=tuple(term.times(factor) for term in gross.terms),
             method=f"output tokens over gross energy; {gross.method}",
         ),
     )
@@ -85,16 +101,14 @@ def _per_joule(group: Group, gross: Figure) -> Answer:
 def _per_billion(group: Group, net: Figure) -> Answer:
     parameters = group.model.parameters
     if not parameters:
-        return group.withhold(
-            "energy_per_token_per_billion", NOT_READABLE, condition=net.condition
-        )
+        return group.withhold(ENERGY[1], NOT_READABLE, condition=net.condition)
     share = _BILLION / parameters
     return group.estimate(
-        "energy_per_token_per_billion",
+        ENERGY[1],
         replace(
             net,
             value=net.value * share,
-            terms=tuple(replace(t, u=t.u * share) for t in net.terms),
+            terms=tuple(term.times(share) for term in net.terms),
             method=f"{net.method}; over {parameters / _BILLION:.4g}·10⁹ parameters",
         ),
     )

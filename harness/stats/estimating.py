@@ -17,7 +17,6 @@ from harness.stats.energy import as_read, energy_answers, energy_names
 from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
-from harness.stats.metered import with_meter_error
 from harness.stats.misses import miss_answer
 from harness.stats.modelled import with_model_error
 from harness.stats.server import server_answer
@@ -35,7 +34,7 @@ def estimate(
     pairs = [(group, one) for group in groups_of(record) for one in _answers(group)]
     answers = [one for _, one in pairs]
     estimates = tuple(
-        with_model_error(with_meter_error(as_read(one, group), group), group)
+        with_model_error(as_read(one, group), group)
         for group, one in pairs
         if isinstance(one, Estimate)
     )

@@ -15,11 +15,13 @@ from harness.domain.query import Outcome
 from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import Scenario
 from harness.domain.workload import ModelArtifact
+from harness.stats.budget import budget_rows, floor_of
 from harness.stats.series import Stream, stream_of
 from harness.stats.uncertainty import Term, combine, is_known
 
 TOO_FEW_QUERIES = "too-few-queries"
 NO_POWER_READINGS = "no-power-readings"
+CLOCKS_NOT_RELATED = "clocks-not-related"
 NOT_READABLE = "not-readable"
 TRIAL_FAILED = "trial-failed"
 NO_RATE_KEPT = "no-rate-kept-the-bound"
@@ -85,6 +87,8 @@ class Group:
             method=figure.method,
             evidence_class=figure.evidence_class,
             condition=figure.condition,
+            budget=budget_rows(figure.terms),
+            floor_ratio=floor_of(figure.terms, figure.value),
         )
 
     def withhold(

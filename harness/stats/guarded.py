@@ -22,22 +22,20 @@ from harness.stats.budget import (
     Budget,
     BudgetTerm,
     Energy,
-    Remedy,
     Source,
     Use,
     meter_budget,
 )
-from harness.stats.energy import GUARD_READINGS, Idle, idle_power
+from harness.stats.idle import Idle, idle_power
 from harness.stats.power import PowerTrace
 from harness.stats.relation import Reason, Refused
-from harness.stats.series import Flags, Window
+from harness.stats.series import Window
 from harness.stats.uncertainty import Reals
 
 MOST_LOST_RATIO = 1e-3
 """Share of readings in a window that may be missing (EEMBC allows 0.1 % likewise)."""
 _LEAST_IDLE_READINGS = 10
 _LEAST_LENGTHS = 3
-_CLOCK_SPREADS = 3
 _CURVED = 3.0
 """Standard uncertainties off the line from which on it is none."""
 
@@ -80,46 +78,30 @@ class Slope:
     freedom: float
 
 
-def guard_s(step_s: float, u_clock_s: float) -> float:
-    """Give the guard that a meter needs: three readings and the clocks' own error.
-
-    Three standard uncertainties of the relation between the clocks.
-    """
-    return GUARD_READINGS * step_s + _CLOCK_SPREADS * u_clock_s
-
-
-def rests_around(window: Window, guard: float, rest_s: float) -> tuple[Window, Window]:
-    """Give the stretches of idle, `rest_s` long, that begin a guard off the window."""
-    before = Window(
-        start_s=window.start_s - guard - rest_s, end_s=window.start_s - guard
-    )
-    after = Window(start_s=window.end_s + guard, end_s=window.end_s + guard + rest_s)
-    return before, after
-
-
 def net_energy(
-    trace: PowerTrace, window: Window, rests: tuple[Window, Window]
+    trace: PowerTrace, window: Window, span: Window, rests: Sequence[Window]
 ) -> Guarded | Refused:
-    """Integrate power less idle over all that lies between two rests.
+    """Integrate power less idle over a span around a window, of known idle else.
 
-    Σ(P - P_idle)·T over every reading from the end of the first rest to the start of
-    the second; between a rest and the window lies a guard (`guard_s`). P_idle is the
-    mean of both rests, each counting alike, so that a steady drift cancels.
+    Σ(P - P_idle)·T from the start to the end of `span`, readings weighted by their
+    share of it; what of the span is not in the window is idle (`idle.guard_s` says how
+    much of it a meter needs), or, before the window, load that goes on into it. P_idle
+    is the mean of the rests, each counting alike, so that a steady drift cancels.
 
     Refused with fewer than ten readings in a rest, and where more than 0.1 % of the
-    readings between the rests are missing; nothing is made up for those.
+    readings in the span are missing; nothing is made up for those.
     """
     series = [_known(trace.within(rest)) for rest in rests]
-    least = min(len(readings) for readings in series)
+    least = min((len(readings) for readings in series), default=0)
     idle = idle_power(series) if least >= _LEAST_IDLE_READINGS else None
     if idle is None:
         return Refused(reason=Reason.NO_IDLE, values={"readings": float(least)})
-    guarded = Window(start_s=rests[0].end_s, end_s=rests[1].start_s)
-    lost = _lost_ratio(trace, guarded)
+    lost = lost_ratio(trace, span)
     if lost > MOST_LOST_RATIO:
         return Refused(reason=Reason.READINGS_LOST, values={"lost_ratio": lost})
-    inside = _inside(trace, guarded)
-    lengths = (trace.ends_s - trace.starts_s)[inside]
+    shares = _shares(trace, span)
+    inside = (shares > 0) & np.isfinite(trace.power_w)
+    lengths = shares[inside]
     energy = float(((trace.power_w[inside] - idle.power_w) * lengths).sum())
     return Guarded(
         energy_j=energy,
@@ -132,7 +114,7 @@ def net_energy(
             active_w=idle.power_w + energy / window.duration_s,
             idle_w=idle.power_w,
             idle_drift_w=idle.drift_w or 0.0,
-            guard_s=max((guarded.duration_s - window.duration_s) / 2, 0.0),
+            guard_s=max((span.duration_s - window.duration_s) / 2, 0.0),
         ),
     )
 
@@ -190,14 +172,14 @@ def _known(readings: Reals) -> Reals:
     return found
 
 
-def _inside(trace: PowerTrace, window: Window) -> Flags:
-    """Choose the readings with any part of their interval in the window."""
-    touching = (trace.ends_s > window.start_s) & (trace.starts_s < window.end_s)
-    found: Flags = touching & np.isfinite(trace.power_w)
-    return found
+def _shares(trace: PowerTrace, span: Window) -> Reals:
+    """Give how many seconds of each reading's interval lie in the span."""
+    ends = np.minimum(trace.ends_s, span.end_s)
+    shares: Reals = np.clip(ends - np.maximum(trace.starts_s, span.start_s), 0.0, None)
+    return shares
 
 
-def _lost_ratio(trace: PowerTrace, window: Window) -> float:
+def lost_ratio(trace: PowerTrace, window: Window) -> float:
     """Share of a window that no reading with a value stands for."""
     known = np.isfinite(trace.power_w)
     begins = np.maximum(trace.own_starts_s[known], window.start_s)
@@ -217,13 +199,6 @@ def _scatter(series: Sequence[Reals], lengths: Reals) -> tuple[BudgetTerm, Budge
     of_sum = sqrt(float((lengths**2).sum()) * sum(each) / len(each))
     of_idle = float(lengths.sum()) * hypot(*(mean.term.u for mean in means))
     return (
-        BudgetTerm(
-            source=Source.NOISE, u=of_sum, remedy=Remedy.MORE_RUNS, freedom=freedom
-        ),
-        BudgetTerm(
-            source=Source.IDLE_NOISE,
-            u=of_idle / len(means),
-            remedy=Remedy.LONGER_IDLE,
-            freedom=freedom,
-        ),
+        BudgetTerm(source=Source.NOISE, u=of_sum, freedom=freedom),
+        BudgetTerm(source=Source.IDLE_NOISE, u=of_idle / len(means), freedom=freedom),
     )

@@ -8,10 +8,15 @@ power or energy. Ratios of two emulated times keep their own uncertainty, and so
 counts of bytes: the model's error in them is not known.
 """
 
-from harness.domain.estimate import Estimate
+from collections.abc import Sequence
+from dataclasses import replace
+from math import hypot, inf
+
+from harness.domain.estimate import BudgetRow, Estimate
 from harness.domain.origin import Origin
+from harness.stats.budget import Source
 from harness.stats.group import Group
-from harness.stats.metered import widened
+from harness.stats.uncertainty import student
 
 NOTE = "emulation.relative_uncertainty"
 _UNITS = frozenset({"s", "J", "W", "Hz", "ratio/h", "tok/s", "tok/J"})
@@ -27,6 +32,34 @@ def with_model_error(one: Estimate, group: Group) -> Estimate:
         return one
     said = f"device model u = {relative:.0%}"
     return widened(one, relative * abs(one.value), said)
+
+
+def widened(one: Estimate, u: float, said: str) -> Estimate:
+    """Add an error that is the same in every run to an estimate's uncertainty.
+
+    U = √((k·u)² + (1.96·u_m)²). One-sided bounds between runs leave it out, so it
+    stands in `instrument_uncertainty` for those who add it to them.
+    """
+    if u == 0:
+        return one
+    total = hypot(one.standard_uncertainty, u)
+    expanded = hypot(one.expanded_uncertainty, student(inf) * u)
+    return replace(
+        one,
+        standard_uncertainty=total,
+        coverage_factor=expanded / total,
+        instrument_uncertainty=hypot(one.instrument_uncertainty, u),
+        method=f"{one.method}; {said}",
+        budget=_with_row(one.budget, u),
+    )
+
+
+def _with_row(budget: Sequence[BudgetRow], u: float) -> tuple[BudgetRow, ...]:
+    """Give a budget that is printed with the model's row in its place."""
+    if not budget:
+        return ()
+    rows = (*budget, BudgetRow(source=Source.MODEL, u=u))
+    return tuple(sorted(rows, key=lambda row: -row.u))
 
 
 def _relative_uncertainty(group: Group) -> float:

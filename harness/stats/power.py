@@ -6,12 +6,12 @@ line in between. The integral over a window is then the sum of readings weighted
 how much of their interval lies inside (the trapezoid rule on the energy's own line).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.domain.origin import EvidenceClass, Origin
-from harness.domain.query import Phase
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import TrialRecord
 from harness.stats.series import Window
@@ -20,7 +20,7 @@ from harness.units import NS_PER_S
 
 POWER = "power"
 _LEAST_READINGS = 2
-_ON_CHIP = ("rapl", "battery", "hwmon", "nvml", "ina", "psutil", "fuel")
+_ON_CHIP = ("rapl", "battery", "hwmon", "nvml", "psutil", "fuel")
 """How the sources of on-chip counters begin (method, section 4, class C)."""
 _LOST_INTERVAL = 1.5
 """An interval longer than so many usual ones has lost a reading."""
@@ -37,6 +37,8 @@ class PowerTrace:
     """The usual interval between readings (median)."""
     origin: Origin
     source: str
+    clock: str = ""
+    """Name of the clock of the times."""
 
     def energy_j(self, window: Window) -> float:
         """Integrate over a window, readings weighted by their share of it."""
@@ -83,18 +85,22 @@ class PowerTrace:
 def power_trace(trial: TrialRecord) -> PowerTrace | None:
     """Give the trial's power readings; None where there are none to be used.
 
-    Only readings stamped by the trial's own clock can be laid over its queries; those
-    of another clock need that clock's relation to it, which a record may not hold.
+    Only readings on the trial's own clock can be laid over its queries; those of
+    another clock are brought to it beforehand, where its relation can be trusted
+    (`harness.stats.laying`).
     """
-    blocks = [
-        block
-        for block in trial.readings
-        if block.channel.name == POWER and block.clock == trial.clock
-    ]
+    trace = trace_of(trial.readings)
+    return trace if trace is not None and trace.clock == trial.clock else None
+
+
+def trace_of(readings: Sequence[ReadingBlock]) -> PowerTrace | None:
+    """Give the first power channel among readings, on the clock that it was read by."""
+    blocks = [block for block in readings if block.channel.name == POWER]
     if not blocks:
         return None
     first = blocks[0]
-    times, power = _joined([b for b in blocks if b.channel == first.channel])
+    same = [b for b in blocks if (b.channel, b.clock) == (first.channel, first.clock)]
+    times, power = _joined(same)
     if len(times) < _LEAST_READINGS:
         return None
     step = float(np.median(np.diff(times)))
@@ -105,36 +111,31 @@ def power_trace(trial: TrialRecord) -> PowerTrace | None:
         step_s=step,
         origin=first.origin,
         source=first.channel.source,
+        clock=first.clock,
     )
+
+
+def is_metered(trace: PowerTrace) -> bool:
+    """Say whether an instrument outside the device gave a trace.
+
+    A model of a device gives its power in its own time, and a counter on the chip is
+    read by the clock of the queries.
+    """
+    is_modelled = trace.origin in {Origin.EMULATED, Origin.HOST}
+    return not is_modelled and not trace.source.lower().startswith(_ON_CHIP)
 
 
 def evidence_class(trace: PowerTrace) -> EvidenceClass:
     """Class the evidence of a trace: modelled, on chip, or by an external meter.
 
-    Class A needs an edge in the trace, and no reading tells of one.
+    Whether an edge in the trace makes it class A is known once clocks are related
+    (`harness.stats.energy`).
     """
     if not trace.origin.is_evidence:
         return EvidenceClass.D
     if trace.source.lower().startswith(_ON_CHIP):
         return EvidenceClass.C
     return EvidenceClass.B
-
-
-def baselines(trial: TrialRecord, trace: PowerTrace, guard_s: float) -> list[Reals]:
-    """Give the idle readings before and after, in W: a list of up to two series.
-
-    `guard_s` after the end of the queries is left out, where a slow meter still
-    averages over them.
-    """
-    starts = [at_ns / NS_PER_S for _, at_ns in trial.phases]
-    ends = [*starts[1:], float(trace.ends_s[-1])]
-    found = []
-    for (phase, _), start, end in zip(trial.phases, starts, ends, strict=True):
-        if phase is Phase.BASELINE_BEFORE:
-            found.append(trace.within(Window(start_s=start, end_s=end)))
-        if phase is Phase.BASELINE_AFTER:
-            found.append(trace.within(Window(start_s=start + guard_s, end_s=end)))
-    return [readings for readings in found if len(readings)]
 
 
 def _joined(blocks: list[ReadingBlock]) -> tuple[Reals, Reals]:

@@ -25,6 +25,7 @@ _INVALIDATING = (
 _CONDITIONAL = (
     "readings-lost",
     "baseline-drifted",
+    "alignment-refused",
     "condition-not-reached",
     "throttled-at-start",
     "fallback",

@@ -13,10 +13,11 @@ from harness.domain.plan import Arm
 from harness.domain.query import Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
-from harness.stats.energy import GUARD_READINGS, idle_power
 from harness.stats.group import origin_of
+from harness.stats.idle import baselines, guard_s, idle_power
+from harness.stats.metered import MEANS, REFUSED, VALUES, latency_s, u_clock_s
 from harness.stats.percentile import percentile_of_sorted
-from harness.stats.power import baselines, power_trace
+from harness.stats.power import power_trace
 from harness.stats.series import stream_of, window_of
 from harness.stats.severity import finding
 from harness.stats.talkchecks import check_talk
@@ -56,6 +57,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fallback(trial)
     yield from _conditions(record, trial)
     yield from _meter(trial)
+    yield from _alignment(trial)
     if trial.outcome is Outcome.DONE:
         for check in _OF_A_FINISHED_TRIAL:
             yield from check(trial)
@@ -177,6 +179,20 @@ def _meter(trial: TrialRecord) -> Iterator[Finding]:
         yield finding("readings-lost", trial.trial.id, trial.trial.arm, reason=reason)
 
 
+def _alignment(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where marks were made and the clocks could not be related by them."""
+    reason = trial.notes.get(REFUSED)
+    if reason is not None:
+        yield finding(
+            "alignment-refused",
+            trial.trial.id,
+            trial.trial.arm,
+            reason=reason,
+            detail=trial.notes.get(VALUES, ""),
+            used=trial.notes.get(MEANS, "none"),
+        )
+
+
 _BUSY_CORES = 0.5
 """Half a core of other work is enough to stretch tails on a shared cache."""
 
@@ -259,7 +275,8 @@ def _readings(trial: TrialRecord) -> Iterator[Finding]:
             lost_ratio=lost,
             longest_s=longest,
         )
-    idle = idle_power(baselines(trial, trace, GUARD_READINGS * trace.step_s))
+    guard = guard_s(trace.step_s, u_clock_s(trial), latency_s(trial))
+    idle = idle_power(baselines(trial, trace, guard))
     if idle is None or idle.drift_w is None:
         return
     if abs(idle.drift_w) > BASELINE_DRIFT_LIMIT * abs(idle.power_w):

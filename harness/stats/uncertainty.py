@@ -5,7 +5,7 @@ factor. It knows no measurand and no device.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, inf, isinf, sqrt
 
 import numpy as np
@@ -28,6 +28,12 @@ class Term:
     u: float
     freedom: float = inf
     """Infinite for a bound taken from knowledge (type B; JCGM 100, G.4.3)."""
+    source: str = ""
+    """A `Source` of the budget, for figures whose budget is printed row by row."""
+
+    def times(self, factor: float) -> "Term":
+        """Give the term of a figure `factor` times as large."""
+        return replace(self, u=self.u * factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,7 +204,8 @@ class _Device:
         self._factors = durations_ns(_UNIT_NS, prediction.scatter, self._generator)
         self.steps_ns: list[tuple[int, int]] = []
         """When a language model worked; of its queries several may run at once."""
-        self.loads_ns: list[tuple[int, int]] = []
+        self.busy_ns: list[tuple[int, int]] = []
+        """Loads of the model, and marks: work that is no query."""
         self.speeds = array("d")
         """Speed of the device at each query, in order; empty if it never throttles."""
 
@@ -222,7 +223,7 @@ class _Device:
         times = self._times_about(seconds * NS_PER_S)
         begun = self._clock.now_ns()
         self._clock.advance(next(times))
-        self.loads_ns.append((begun, self._clock.now_ns()))
+        self.busy_ns.append((begun, self._clock.now_ns()))
         return ModelLoaded(
             trial=self._trial.id,
             sha256=self._on.handle,
@@ -244,6 +245,12 @@ class _Device:
         else:
             for duration_ns in times:
                 yield partial(self._work, duration_ns, self._heat)
+
+    def work_until(self, instant_ns: int) -> None:
+        """Draw the power of work until the instant, as loading a model does."""
+        begun = self._clock.now_ns()
+        self._clock.wait_until(instant_ns)
+        self.busy_ns.append((begun, self._clock.now_ns()))
 
     def decoder(self) -> VirtualDecoder:
         """Give what answers by letting the times of its steps pass."""
@@ -320,7 +327,7 @@ def _busy(device: _Device, prediction: Prediction, blocks: list[QueryBlock]) -> 
         begun = np.concatenate([_column(block.issued_ns) for block in blocks])
         ended = np.concatenate([_column(block.completed_ns) for block in blocks])
     speeds = np.frombuffer(device.speeds) if device.speeds else np.ones(len(begun))
-    loads = np.array(device.loads_ns, dtype=np.int64).reshape(-1, 2)
+    loads = np.array(device.busy_ns, dtype=np.int64).reshape(-1, 2)
     starts = np.concatenate((loads[:, 0], begun))
     order = np.argsort(starts, kind="stable")
     speeds = np.concatenate((np.ones(len(loads)), speeds))

@@ -31,6 +31,7 @@ from harness.domain.workload import ModelArtifact
 from harness.errors import DeployMismatch, Unsupported
 from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.machine import cold_starts
+from harness.loadgen.pulses import PulsePlan
 from harness.loadgen.wire import Order, Task
 from harness.plugins import Address
 from harness.targets.agentlife import Place, live
@@ -224,11 +225,12 @@ class LocalTarget:
 
 
 def longest_silence_s(trial: Trial) -> float:
-    """Say how long an agent may rightly say nothing: a baseline, or a busy schedule."""
+    """Say how long an agent may rightly say nothing: idle, marks, a busy schedule."""
     window_ns = trial.minimum.duration_ns
     if isinstance(trial.scenario, Periodic):
         window_ns = max(window_ns, trial.minimum.queries * trial.scenario.period_ns)
-    longest_s = max(trial.baseline_ns, window_ns) / NS_PER_S
+    mark_ns = PulsePlan.of(trial.pulses).duration_ns if trial.pulses else 0
+    longest_s = max(trial.baseline_ns, window_ns, mark_ns) / NS_PER_S
     if isinstance(trial.scenario, LlmDecode):
         # generations are handed on when they are complete, of all users together
         tokens = trial.scenario.longest * max(trial.scenario.users)

@@ -12,6 +12,7 @@ from harness.domain.query import (
     ModelLoaded,
     Phase,
     PhaseEntered,
+    PulsesMade,
     QueryBlock,
     TrialEvent,
 )
@@ -25,6 +26,7 @@ from harness.domain.scenario import (
     Sustained,
 )
 from harness.loadgen import machine
+from harness.loadgen.pulses import plan_pulses
 from harness.loadgen.pump import Launch, run_trial, time_back_to_back
 from harness.testing.builders import a_trial
 from harness.units import NS_PER_S
@@ -52,6 +54,9 @@ class Bench:
         self.asked.append((phase, samples_per_query))
         while True:
             yield lambda: self.clock.advance(self._service_ns * samples_per_query)
+
+    def work_until(self, instant_ns: int) -> None:
+        self.clock.wait_until(instant_ns)
 
     def run(self, trial: Trial, launch: Launch | None = None) -> int:
         return run_trial(trial, self, self.clock, self.events.append, launch=launch)
@@ -307,3 +312,31 @@ def _late_by_rate(bench: Bench, bound_ns: int) -> dict[float, tuple[int, int]]:
             missed + int(np.sum(latencies > bound_ns)),
         )
     return found
+
+
+def test_marks_come_after_the_first_baseline_and_before_the_last() -> None:
+    bench = Bench()
+    marked = plan_pulses(MS, seed=7)
+
+    bench.run(replace(a_trial(), pulses=marked.planned()))
+
+    assert bench.phases() == list(Phase)
+    made = [event for event in bench.events if isinstance(event, PulsesMade)]
+    assert [event.phase for event in made] == [Phase.PREAMBLE, Phase.POSTAMBLE]
+    starts = {e.phase: e.at_ns for e in bench.events if isinstance(e, PhaseEntered)}
+    for event, planned in zip(made, (marked.preamble, marked.postamble), strict=True):
+        expected = planned(starts[event.phase])
+        assert (event.rises_ns, event.falls_ns) == (
+            expected.rises_ns,
+            expected.falls_ns,
+        )
+    assert starts[Phase.LOAD] - starts[Phase.PREAMBLE] == marked.duration_ns
+
+
+def test_a_cold_start_makes_no_marks() -> None:
+    bench = Bench()
+    pulses = plan_pulses(MS, seed=7).planned()
+
+    bench.run(replace(a_trial(scenario=ColdStart()), pulses=pulses))
+
+    assert not {Phase.PREAMBLE, Phase.POSTAMBLE} & set(bench.phases())

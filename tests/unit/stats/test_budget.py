@@ -12,7 +12,6 @@ from harness.stats.budget import (
     Budget,
     BudgetTerm,
     Energy,
-    Remedy,
     Source,
     Use,
     check_claim,
@@ -113,14 +112,10 @@ def test_the_energy_measured_comes_before_the_energy_expected() -> None:
 
 
 def test_few_degrees_of_freedom_widen_the_interval() -> None:
-    term = BudgetTerm(
-        source=Source.REPEATABILITY, u=1.0, remedy=Remedy.MORE_RUNS, freedom=2
-    )
+    term = BudgetTerm(source=Source.REPEATABILITY, u=1.0, freedom=2)
 
     alone = Budget(value=100.0, terms=(term,))
-    beside = alone.with_terms(
-        [BudgetTerm(source=Source.GAIN, u=1.0, remedy=Remedy.CALIBRATION)]
-    )
+    beside = alone.with_terms([BudgetTerm(source=Source.GAIN, u=1.0)])
 
     # Student's t for ν = 2; and Welch-Satterthwaite, ν = (√2)⁴/(1/2) = 8
     assert alone.coverage == pytest.approx(4.303, abs=1e-3)

@@ -14,11 +14,10 @@ from harness.stats.guarded import (
     Guarded,
     Length,
     Slope,
-    guard_s,
     net_energy,
-    rests_around,
     slope,
 )
+from harness.stats.idle import guard_s
 from harness.stats.power import PowerTrace
 from harness.stats.relation import Reason, Refused
 from harness.stats.series import Window
@@ -61,10 +60,19 @@ def above_idle_j(kind: str, since_s: Reals, length_s: float) -> Reals:
     return found
 
 
+def between_rests(
+    trace: PowerTrace, window: Window, guard: float, rest_s: float = REST_S
+) -> Guarded | Refused:
+    span = Window(start_s=window.start_s - guard, end_s=window.end_s + guard)
+    before = Window(start_s=span.start_s - rest_s, end_s=span.start_s)
+    after = Window(start_s=span.end_s, end_s=span.end_s + rest_s)
+    return net_energy(trace, window, span, (before, after))
+
+
 def taken(
     trace: PowerTrace, window: Window, guard: float, rest_s: float = REST_S
 ) -> Guarded:
-    found = net_energy(trace, window, rests_around(window, guard, rest_s))
+    found = between_rests(trace, window, guard, rest_s)
     assert isinstance(found, Guarded)
     return found
 
@@ -135,7 +143,7 @@ def test_too_little_idle_gives_no_net_energy() -> None:
     at = edges(window, 1.0, 0.0)
     trace = a_trace(at, IDLE_W * at)
 
-    found = net_energy(trace, window, rests_around(window, 3.0, 5.0))
+    found = between_rests(trace, window, 3.0, 5.0)
 
     assert isinstance(found, Refused)
     assert found.reason is Reason.NO_IDLE
@@ -154,7 +162,7 @@ def test_more_than_a_thousandth_lost_gives_no_energy(*, is_gap: bool) -> None:
         trace = whole
         trace.power_w[middle : middle + 3] = np.nan
 
-    found = net_energy(trace, window, rests_around(window, 0.03, REST_S))
+    found = between_rests(trace, window, 0.03)
 
     assert isinstance(found, Refused)
     assert found.reason is Reason.READINGS_LOST
@@ -166,7 +174,7 @@ def test_a_trace_that_ends_early_gives_no_energy() -> None:
     at = edges(window, 0.1, 0.0)
     trace = a_trace(at[at < 104], IDLE_W * at[at < 104])
 
-    found = net_energy(trace, window, rests_around(window, 0.3, REST_S))
+    found = between_rests(trace, window, 0.3)
 
     assert isinstance(found, Refused)
     assert found.reason is Reason.NO_IDLE

@@ -23,6 +23,7 @@ from harness.domain.query import (
     OutputsChecked,
     Phase,
     PhaseEntered,
+    PulsesMade,
     QueryBlock,
     ReadingsTaken,
     TrialEnded,
@@ -45,6 +46,7 @@ from harness.emulation.device_model import WANTED
 from harness.emulation.graph_cost import cost_of_file
 from harness.emulation.predict import Prediction, predict
 from harness.errors import DeployMismatch, SchemaError, Unsupported
+from harness.loadgen.pulses import plan_pulses
 from harness.planning import PRESETS
 from harness.plugins import TARGETS, Address, find
 from harness.schema.profile import load_profile, profile_path
@@ -180,6 +182,25 @@ def test_a_model_of_a_device_has_no_conditions() -> None:
         assert reached == ConditionsReached()
 
 
+def test_marks_are_made_in_virtual_time_and_draw_the_power_of_work(
+    model: Path,
+) -> None:
+    marked = plan_pulses(10_000_000, seed=3).planned()
+
+    events = execute(model, SingleStream(), the_profile(), pulses=marked)
+
+    assert list(phases(events)) == list(Phase)
+    made = [e for e in events if isinstance(e, PulsesMade)]
+    assert [e.phase for e in made] == [Phase.PREAMBLE, Phase.POSTAMBLE]
+    (taken,) = [e for e in events if isinstance(e, ReadingsTaken)]
+    times = np.asarray(taken.block.times_ns)
+    watts = np.asarray(taken.block.values)
+    rise, fall = made[0].rises_ns[0], made[0].falls_ns[0]
+    at_work = watts[(times > rise + 10_000_000) & (times <= fall)]
+    at_rest = watts[(times > 10_000_000) & (times <= rise)]
+    assert at_work.min() > 1.5 * at_rest.max()
+
+
 def test_events_come_in_the_order_of_the_method(model: Path) -> None:
     events = execute(model, SingleStream(), the_profile())
 
@@ -187,7 +208,8 @@ def test_events_come_in_the_order_of_the_method(model: Path) -> None:
     assert events[0].clock == "virtual"
     assert isinstance(events[-1], TrialEnded)
     assert events[-1].outcome is Outcome.DONE
-    assert list(phases(events)) == list(Phase)
+    marks = {Phase.PREAMBLE, Phase.POSTAMBLE}
+    assert list(phases(events)) == [one for one in Phase if one not in marks]
     assert not any(isinstance(event, OutputsChecked) for event in events)
 
 
