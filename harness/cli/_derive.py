@@ -131,7 +131,11 @@ _COLUMNS = (
     ("p50", "latency_p50", "SingleStream", "ms"),
     ("p90", "latency_p90", "SingleStream", "ms"),
     ("p99", "latency_p99", "SingleStream", "ms"),
+    ("TTFT", "ttft_mean", "LlmDecode", "ms"),
+    ("TPOT", "tpot_mean", "LlmDecode", "ms"),
+    ("output", "output_rate", "LlmDecode", "tok/s"),
     ("energy", "energy_per_inference_net", "SingleStream", "mJ"),
+    ("energy/token", "energy_per_token", "LlmDecode", "mJ"),
     ("memory", "weights_and_arena", "", "KiB"),
     ("memory", "model_memory", "", "MiB"),
 )
@@ -139,11 +143,12 @@ _COLUMNS = (
 
 def _figures(record: RunRecord, assessment: Assessment) -> Table:
     """Show the main figures of every workload; the host's stand under their name."""
-    found = {
-        (one.workload, one.origin, one.measurand.name, scenario): one
-        for one in assessment.estimates
-        for scenario in (one.scenario, "")
-    }
+    found: dict[tuple[str, Origin, str, str], Estimate] = {}
+    for one in assessment.estimates:
+        for scenario in (one.scenario, ""):
+            # of several loads the first, which is one user's
+            key = (one.workload, one.origin, one.measurand.name, scenario)
+            found.setdefault(key, one)
     columns = [c for c in _COLUMNS if any(key[2] == c[1] for key in found)]
     table = Table(
         title="Figures, each with its expanded uncertainty", title_justify="left"

@@ -113,7 +113,8 @@ class Estimate:
     method: str = ""
     evidence_class: EvidenceClass | None = None
     condition: str = ""
-    """Under which of a scenario's loads: ``prompt=1024, users=1``; empty: one load."""
+    """Under which of a scenario's loads, ``prompt=1024, output=128, users=1``; empty
+    where it has one only."""
     budget: tuple[BudgetRow, ...] = ()
     """What u is made of, largest first; only for figures of power and energy."""
     floor_ratio: float | None = None

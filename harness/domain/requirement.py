@@ -68,6 +68,7 @@ REASONS: frozenset[str] = frozenset(
         "not-the-reference-model",
         "os-class-only",
         "seeded-weights",
+        "model-too-small",
         "needs-meter",
         "no-estimate",
         # not measured, as the withheld figure says
@@ -123,6 +124,10 @@ class Requirement:
     needs: str = ""
     """One of `NEEDS` where `measurand` is empty."""
     minimum_s: float = 0.0
+    excludes: tuple[str, ...] = ()
+    """Workloads that a row for all does not hold for, since another one does."""
+    least_parameters: float = 0.0
+    """Of the model that answers the row; a smaller one says nothing about it."""
     condition: str = ""
     """Load of the scenario that the row holds for, as estimates name it; empty: any."""
 

@@ -105,12 +105,14 @@ class Level:
     """One load of an LlmDecode trial: users at once, each with a prompt this long."""
 
     prompt_tokens: int
+    output_tokens: int
     users: int
 
     @property
     def condition(self) -> str:
         """Name the load, as estimates taken under it do."""
-        return f"prompt={self.prompt_tokens}, users={self.users}"
+        tokens = f"prompt={self.prompt_tokens}, output={self.output_tokens}"
+        return f"{tokens}, users={self.users}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +157,13 @@ class LlmDecode:
     @property
     def levels(self) -> tuple[Level, ...]:
         """List the loads in the order in which they are measured."""
-        alone = (Level(prompt_tokens=n, users=1) for n in self.prompt_tokens)
         first = self.prompt_tokens[0]
-        together = (
-            Level(prompt_tokens=first, users=n) for n in sorted(self.users) if n > 1
+        loads = [(length, 1) for length in self.prompt_tokens]
+        loads += [(first, users) for users in sorted(self.users) if users > 1]
+        return tuple(
+            Level(prompt_tokens=length, output_tokens=self.output_tokens, users=users)
+            for length, users in loads
         )
-        return (*alone, *together)
 
     @property
     def longest(self) -> int:

@@ -36,6 +36,7 @@ class Facts:
             for trial in self.plan.trials
             if trial.arm is Arm.DEVICE
             and (not requirement.workloads or trial.workload in requirement.workloads)
+            and trial.workload not in requirement.excludes
         )
 
     def trials_for(self, requirement: Requirement) -> tuple[Trial, ...]:
@@ -105,6 +106,9 @@ def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
     if any(_duration_s(trial) < requirement.minimum_s for trial in trials):
         return "window-shorter-than-row"
     models = {trial.model for trial in trials}
+    sizes = [facts.plan.model(name).parameters or 0 for name in models]
+    if min(sizes) < requirement.least_parameters:
+        return "model-too-small"
     if requirement.measurand == "accuracy_retention" and not all(
         facts.plan.model(name).is_trained for name in models
     ):

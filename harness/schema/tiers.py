@@ -86,6 +86,12 @@ class WrittenRow(Written):
     measurand: str = Field(description="Empty where nothing here measures the row.")
     needs: str = Field(default="", description="What would answer it instead.")
     workloads: tuple[str, ...] = Field(default=(), description="Ids; none for any.")
+    excludes: tuple[str, ...] = Field(
+        default=(), description="Ids that another row holds for."
+    )
+    least_parameters: float = Field(
+        default=0.0, ge=0, description="Of the model that answers the row."
+    )
     scenario: str = Field(default="", description="Empty for any.")
     minimum_s: float = Field(
         default=0.0, ge=0, description="Least duration of the scenario, in seconds."
@@ -274,6 +280,8 @@ def _requirement(row: WrittenRow, where: str) -> Requirement:
             needs=row.needs,
             minimum_s=row.minimum_s,
             condition=row.condition,
+            excludes=row.excludes,
+            least_parameters=row.least_parameters,
         )
 
 

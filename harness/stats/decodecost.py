@@ -24,6 +24,8 @@ from harness.stats.uncertainty import Term, between_runs, rectangular
 
 _BILLION = 1e9
 _CONTEXT, _CACHE = "decode.context_memory", "decode.cache_bytes_per_token"
+MOST_USERS = "most users"
+"""Condition of the figures at the level with the most users, however many they are."""
 ENERGY = ("energy_per_token", "energy_per_token_per_billion", "tokens_per_joule")
 
 
@@ -52,7 +54,10 @@ def token_energy(group: Group, scenario: LlmDecode) -> Iterator[Answer]:
         ) -> Figure:
             return replace(figure_of(readings, answers, grade), condition=condition)
 
-        yield _per_joule(group, figure([run.gross_j for run in runs]))
+        gross = [run.gross_j for run in runs]
+        yield _per_joule(group, figure(gross))
+        if index == last:
+            yield _per_joule(group, figure(gross, condition=MOST_USERS))
         net = [run.net_j for run in runs if isinstance(run.net_j, Reading)]
         if net:
             yield group.estimate(ENERGY[0], figure(net))
