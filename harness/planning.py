@@ -79,10 +79,10 @@ _HOST_MINIMUM = Minimum(queries=64, duration_ns=NS_PER_S)
 _HOST_WARM_UP = Minimum(queries=8, duration_ns=0)
 _DEVICE_WARM_UP = Minimum(queries=16, duration_ns=NS_PER_S)
 _BASELINE_NS = 2 * NS_PER_S
-_GENERATIONS = {"rapid": 4, "quick": 12, "standard": 32, "official": 64}
-"""At each level of a run: twelve in each of three runs are enough for p90, which takes
-29 and somewhat more where they depend on each other; an answer is as long as a hundred
-queries (docs/adr/0017)."""
+_GENERATIONS = {"rapid": 4, "quick": 16, "standard": 32, "official": 64}
+"""At each level of a run: sixteen in each of three runs are enough for p90, which takes
+29, and half as many more where they depend on each other; an answer is as long as a
+hundred queries (docs/adr/0017)."""
 _VIRTUAL_GENERATIONS = 300
 """The 95 % bound of a p99 needs 299."""
 _HOST_GENERATIONS = 2

@@ -55,20 +55,23 @@ def level_run(trial: TrialRecord, index: int) -> LevelRun | None:
     if not len(chosen):
         return None
     counts = np.asarray(queries.token_counts, dtype=np.int64)
-    at_s = np.asarray(queries.token_ns, dtype=np.int64) / NS_PER_S
+    # differences are taken in whole ns: seconds since boot would round them
+    at_ns = np.asarray(queries.token_ns, dtype=np.int64)
     ends = np.cumsum(counts)
-    answers = [at_s[ends[i] - counts[i] : ends[i]] for i in chosen]
-    asked = np.asarray(queries.scheduled_ns, dtype=np.int64)[chosen] / NS_PER_S
+    answers = [at_ns[ends[i] - counts[i] : ends[i]] for i in chosen]
+    asked = np.asarray(queries.scheduled_ns, dtype=np.int64)[chosen]
     first = np.array([answer[0] for answer in answers])
     done = np.sort([answer[-1] for answer in answers])
     longer = [answer for answer in answers if len(answer) > 1]
+    spans = np.array([(a[-1] - a[0]) / (len(a) - 1) for a in longer])
+    gaps = np.concatenate([np.diff(a) for a in longer] or [np.empty(0, np.int64)])
     return LevelRun(
-        ttft_s=first - asked,
-        tpot_s=np.array([(a[-1] - a[0]) / (len(a) - 1) for a in longer]),
-        gaps_s=np.concatenate([np.diff(a) for a in longer] or [np.empty(0)]),
+        ttft_s=(first - asked) / NS_PER_S,
+        tpot_s=spans / NS_PER_S,
+        gaps_s=gaps / NS_PER_S,
         tokens=counts[chosen],
-        spacings_s=np.diff(done, prepend=asked.min()),
-        window=Window(start_s=float(asked.min()), end_s=float(done[-1])),
+        spacings_s=np.diff(done, prepend=asked.min()) / NS_PER_S,
+        window=Window(start_s=asked.min() / NS_PER_S, end_s=done[-1] / NS_PER_S),
     )
 
 
