@@ -1,0 +1,80 @@
+"""What a decoder asks of a device, from its graph: products, cache, growth."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.emulation.decoding import DecoderGraph, DecoderTimes, read_decoder
+from harness.schema.profile import load_profile, profile_path
+from harness.testing.decoders import (
+    HEAD,
+    HEADS,
+    LAYERS,
+    VOCABULARY,
+    WIDTH,
+    decoder_bytes,
+    write_folder,
+)
+
+PRODUCTS = 4 * LAYERS * WIDTH * WIDTH
+"""Query, key, value and output of each layer."""
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> DecoderGraph:
+    path = tmp_path / "d.onnx"
+    path.write_bytes(decoder_bytes())
+    return read_decoder(path)
+
+
+@pytest.fixture
+def times(graph: DecoderGraph) -> DecoderTimes:
+    return DecoderTimes(load_profile(profile_path("smartphone")), graph)
+
+
+def test_a_step_multiplies_every_weight_once_for_each_user(graph: DecoderGraph) -> None:
+    one = graph.cost(users=1, tokens=1, past=0)
+    three = graph.cost(users=3, tokens=1, past=0)
+
+    attention = LAYERS * 2 * HEADS * HEAD
+    assert one.macs == PRODUCTS + WIDTH * VOCABULARY + attention
+    assert three.macs == 3 * one.macs
+    assert three.weight_bytes == one.weight_bytes
+
+
+def test_a_prompt_attends_to_itself_and_wants_logits_at_its_end_only(
+    graph: DecoderGraph,
+) -> None:
+    cost = graph.cost(users=1, tokens=10, past=0)
+
+    pairs = 10 * 11 // 2
+    attention = LAYERS * pairs * 2 * HEADS * HEAD
+    assert cost.macs == 10 * PRODUCTS + WIDTH * VOCABULARY + attention
+
+
+def test_the_cache_has_the_size_of_its_shapes(graph: DecoderGraph) -> None:
+    assert graph.cache_bytes_per_token == 2 * LAYERS * HEADS * HEAD * 4
+    assert len(graph.layers) == LAYERS
+
+
+def test_a_folder_is_read_by_the_file_that_it_names(
+    tmp_path: Path, graph: DecoderGraph
+) -> None:
+    folder = write_folder(tmp_path / "gm", decoder_bytes())
+
+    assert read_decoder(folder / "genai_config.json") == graph
+
+
+def test_longer_prompts_contexts_and_more_users_take_longer(
+    times: DecoderTimes,
+) -> None:
+    assert times.prefill_s(64) > times.prefill_s(8)
+    assert times.step_s(1, 2000.0) > times.step_s(1, 10.0)
+    assert times.step_s(8, 10.0) > times.step_s(1, 10.0)
+    assert times.step_s(8, 10.0) < 8 * times.step_s(1, 10.0)
+
+
+def test_memory_is_predicted_with_the_context_in_it(times: DecoderTimes) -> None:
+    short, long = times.at_rest(10), times.at_rest(1010)
+
+    assert long.peak_bytes - short.peak_bytes >= 1000 * times.cache_bytes_per_token
