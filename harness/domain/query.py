@@ -112,9 +112,10 @@ class QueryBlock:
     are issued. `segment` counts the probes of a search (Server) from 0, each at
     `rate_hz`. In ColdStart a query is scheduled at the start of its process.
 
-    In LlmDecode a query is a generation and `segment` its level. `token_ns` holds the
-    instants at which its tokens were there, generation after generation, and
-    `token_counts` how many each has; both are empty elsewhere.
+    `inner_ns` holds instants inside of queries, query after query, and `inner_counts`
+    how many each has: when the stages of a pipeline were done, or when the tokens of
+    an answer were there. Both are empty elsewhere. In LlmDecode a query is an answer
+    and `segment` its level.
     """
 
     trial: str
@@ -125,8 +126,8 @@ class QueryBlock:
     completed_ns: "array[int]"
     segment: int = 0
     rate_hz: float | None = None
-    token_counts: "array[int]" = field(default_factory=lambda: array("q"))
-    token_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    inner_counts: "array[int]" = field(default_factory=lambda: array("q"))
+    inner_ns: "array[int]" = field(default_factory=lambda: array("q"))
     kind: Literal["QueryBlock"] = "QueryBlock"
 
     def __post_init__(self) -> None:
@@ -134,10 +135,10 @@ class QueryBlock:
             len(self.scheduled_ns) == len(self.issued_ns) == len(self.completed_ns)
         ):
             raise ValueError("a query needs three times")
-        if len(self.token_counts) not in {0, len(self.issued_ns)}:
-            raise ValueError("each generation has a number of tokens")
-        if sum(self.token_counts) != len(self.token_ns):
-            raise ValueError("each token has an instant")
+        if len(self.inner_counts) not in {0, len(self.issued_ns)}:
+            raise ValueError("each query has a number of inner instants")
+        if sum(self.inner_counts) != len(self.inner_ns):
+            raise ValueError("the inner instants do not add up")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,9 +168,9 @@ class Talk:
             return
         self._complete = [a for a in self._complete if a not in ready]
         ready.sort(key=lambda answer: answer.number)
-        token_ns = array("q")
+        inner_ns = array("q")
         for answer in ready:
-            token_ns.extend(answer.at_ns)
+            inner_ns.extend(answer.at_ns)
         yield QueryBlock(
             trial=trial,
             phase=self._do.phase,
@@ -179,6 +179,6 @@ class Talk:
             issued_ns=array("q", [a.issued_ns for a in ready]),
             completed_ns=array("q", [a.at_ns[-1] for a in ready]),
             segment=self._do.segment,
-            token_counts=array("q", [len(a.tokens) for a in ready]),
-            token_ns=token_ns,
+            inner_counts=array("q", [len(a.tokens) for a in ready]),
+            inner_ns=inner_ns,
         )

@@ -96,9 +96,9 @@ def _encode(block: Block) -> tuple[bytes, bytes]:
                 "rate_hz": block.rate_hz,
             }
             columns = [*_TIMES]
-            if block.token_counts:
-                plain["tokens"] = len(block.token_ns)
-                columns += ["token_counts", "token_ns"]
+            if block.inner_counts:
+                plain["inner"] = len(block.inner_ns)
+                columns += ["inner_counts", "inner_ns"]
             payload = b"".join(little(getattr(block, name), "i8") for name in columns)
         case ReadingsTaken(block=readings):
             plain = {
@@ -126,9 +126,9 @@ def _decode(header: bytes, payload: bytes, trial: str, where: str) -> Block:
 
 
 def _queries(plain: dict[str, Any], payload: bytes, trial: str) -> QueryBlock:
-    # of generations, numbers of tokens come behind the times, and their instants last
-    end = len(payload) - _ITEM * int(plain.get("tokens", 0))
-    columns = _cut(payload[:end], 4 if "tokens" in plain else 3)
+    # numbers of inner instants come behind the times, and these instants last
+    end = len(payload) - _ITEM * int(plain.get("inner", 0))
+    columns = _cut(payload[:end], 4 if "inner" in plain else 3)
     scheduled_ns, issued_ns, completed_ns, *counts = columns
     return QueryBlock(
         trial=trial,
@@ -139,8 +139,8 @@ def _queries(plain: dict[str, Any], payload: bytes, trial: str) -> QueryBlock:
         scheduled_ns=as_array("q", scheduled_ns),
         issued_ns=as_array("q", issued_ns),
         completed_ns=as_array("q", completed_ns),
-        token_counts=as_array("q", b"".join(counts)),
-        token_ns=as_array("q", payload[end:]),
+        inner_counts=as_array("q", b"".join(counts)),
+        inner_ns=as_array("q", payload[end:]),
     )
 
 

@@ -1,10 +1,10 @@
 """Traces: the arrays of one trial as Parquet files, and back.
 
 Queries lie in ``traces/<trial>.queries.parquet`` (times in ns of the trial's
-clock; `is_measured` 0 or 1; `segment`; of generations the list `token_ns`), readings
-in one file a channel, ``traces/<trial>.<channel>.<source>.parquet``. What is no
-column is in the file's own metadata. The same arrays give the same bytes with the
-same pyarrow.
+clock; `is_measured` 0 or 1; `segment`; a list `inner_ns` of stages or tokens), and
+readings in one file a channel, ``traces/<trial>.<channel>.<source>.parquet``. What
+is no column is in the file's own metadata. The same arrays give the same bytes with
+the same pyarrow.
 """
 
 import json
@@ -30,7 +30,7 @@ from harness.record.spool import Block
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 _TIMES = ("scheduled_ns", "issued_ns", "completed_ns")
 _TIMES_CODE = "DELTA_BINARY_PACKED"
-_TOKEN_LEAF = "token_ns.list.element"  # noqa: S105 - of generated text
+_INNER_LEAF = "inner_ns.list.element"
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]+")
 
 
@@ -104,7 +104,7 @@ def queries_bytes(queries: Queries, clock: str) -> bytes:
             **{name: _column(getattr(queries, name), "i8") for name in _TIMES},
             "is_measured": _column(queries.is_measured, "i1"),
             "segment": _column(queries.segment, "i8"),
-            **_token_column(queries),
+            **_inner_column(queries),
         }
     )
     rates = {str(segment): rate for segment, rate in queries.segment_rates_hz.items()}
@@ -116,8 +116,8 @@ def queries_bytes(queries: Queries, clock: str) -> bytes:
         "segment_rates": json.dumps(rates),
     }
     encoding = dict.fromkeys(_TIMES, _TIMES_CODE)
-    if queries.token_counts:
-        encoding[_TOKEN_LEAF] = _TIMES_CODE
+    if queries.inner_counts:
+        encoding[_INNER_LEAF] = _TIMES_CODE
     return _parquet(table, metadata, encoding, ["is_measured", "segment"])
 
 
@@ -154,7 +154,7 @@ def read_queries(data: bytes, *, where: str) -> Queries:
             segment=array("q", _bytes_of(table, "segment", "i8")),
             samples_per_query=int(metadata["samples_per_query"]),
             segment_rates_hz={int(name): float(rates[name]) for name in rates},
-            **_tokens_of(table),
+            **_inner_of(table),
         )
     except _UNREADABLE as error:
         raise _unreadable(error, where) from error
@@ -189,8 +189,8 @@ class _QueryColumns:
         self._segment = array("q")
         self._rates: dict[int, float] = {}
         self._samples: int | None = None
-        self._token_counts = array("q")
-        self._token_ns = array("q")
+        self._inner_counts = array("q")
+        self._inner_ns = array("q")
 
     def extend(self, block: QueryBlock) -> None:
         if self._samples not in {None, block.samples_per_query}:
@@ -201,8 +201,8 @@ class _QueryColumns:
         count = len(block.issued_ns)
         self._is_measured.extend(array("b", [block.phase is Phase.MEASURED]) * count)
         self._segment.extend(array("q", [block.segment]) * count)
-        self._token_counts.extend(block.token_counts)
-        self._token_ns.extend(block.token_ns)
+        self._inner_counts.extend(block.inner_counts)
+        self._inner_ns.extend(block.inner_ns)
         if block.rate_hz is not None:
             self._rates[block.segment] = block.rate_hz
 
@@ -215,8 +215,8 @@ class _QueryColumns:
             segment=self._segment,
             samples_per_query=self._samples,
             segment_rates_hz=self._rates,
-            token_counts=self._token_counts,
-            token_ns=self._token_ns,
+            inner_counts=self._inner_counts,
+            inner_ns=self._inner_ns,
         )
 
 
@@ -243,29 +243,29 @@ def _column(numbers: "array[Any]", form: str) -> Any:  # noqa: ANN401 - pyarrow
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
-def _token_column(queries: Queries) -> dict[str, Any]:
-    """Give the instants of tokens as a column of lists; none where there are none."""
-    if not queries.token_counts:
+def _inner_column(queries: Queries) -> dict[str, Any]:
+    """Give the inner instants as a column of lists; none where there are none."""
+    if not queries.inner_counts:
         return {}
-    offsets = np.cumsum([0, *queries.token_counts], dtype=np.int32)
+    offsets = np.cumsum([0, *queries.inner_counts], dtype=np.int32)
     ends = pa.Array.from_buffers(
         pa.int32(), len(offsets), [None, pa.py_buffer(offsets)]
     )
-    values = _column(queries.token_ns, "i8")
-    return {"token_ns": pa.ListArray.from_arrays(ends, values)}
+    values = _column(queries.inner_ns, "i8")
+    return {"inner_ns": pa.ListArray.from_arrays(ends, values)}
 
 
-def _tokens_of(table: Any) -> dict[str, "array[int]"]:  # noqa: ANN401 - pyarrow
-    if "token_ns" not in table.column_names:
+def _inner_of(table: Any) -> dict[str, "array[int]"]:  # noqa: ANN401 - pyarrow
+    if "inner_ns" not in table.column_names:
         return {}
-    lists = table.column("token_ns").combine_chunks()
+    lists = table.column("inner_ns").combine_chunks()
     if lists.null_count or lists.values.null_count:
-        raise ValueError("column token_ns has gaps")
+        raise ValueError("column inner_ns has gaps")
     counts = np.diff(lists.offsets.to_numpy()).astype(np.int64)
     instants = lists.flatten().to_numpy().astype(np.int64)
     return {
-        "token_counts": array("q", counts.tobytes()),
-        "token_ns": array("q", instants.tobytes()),
+        "inner_counts": array("q", counts.tobytes()),
+        "inner_ns": array("q", instants.tobytes()),
     }
 
 

@@ -48,15 +48,15 @@ class LevelRun:
 def level_run(trial: TrialRecord, index: int) -> LevelRun | None:
     """Take the answers of one level of a trial; None where there are none."""
     queries = trial.queries
-    if queries is None or not queries.token_counts:
+    if queries is None or not queries.inner_counts:
         return None
     segments = np.asarray(queries.segment, dtype=np.int64)
     chosen = np.flatnonzero(is_measured(queries) & (segments == index))
     if not len(chosen):
         return None
-    counts = np.asarray(queries.token_counts, dtype=np.int64)
+    counts = np.asarray(queries.inner_counts, dtype=np.int64)
     # differences are taken in whole ns: seconds since boot would round them
-    at_ns = np.asarray(queries.token_ns, dtype=np.int64)
+    at_ns = np.asarray(queries.inner_ns, dtype=np.int64)
     ends = np.cumsum(counts)
     answers = [at_ns[ends[i] - counts[i] : ends[i]] for i in chosen]
     asked = np.asarray(queries.scheduled_ns, dtype=np.int64)[chosen]

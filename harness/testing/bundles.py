@@ -99,7 +99,7 @@ def blocks_of(trial: str, queries: Queries) -> Iterator[QueryBlock]:
     """Cut queries into blocks, wherever the phase or the segment changes."""
     marks = list(zip(queries.is_measured, queries.segment, strict=True))
     begins = [i for i in range(len(marks)) if i == 0 or marks[i] != marks[i - 1]]
-    ends = list(accumulate(queries.token_counts, initial=0))
+    ends = list(accumulate(queries.inner_counts, initial=0))
     for begin, end in zip(begins, [*begins[1:], len(marks)], strict=True):
         is_measured, segment = marks[begin]
         yield QueryBlock(
@@ -111,8 +111,8 @@ def blocks_of(trial: str, queries: Queries) -> Iterator[QueryBlock]:
             completed_ns=queries.completed_ns[begin:end],
             segment=segment,
             rate_hz=queries.segment_rates_hz.get(segment),
-            token_counts=queries.token_counts[begin:end],
-            token_ns=queries.token_ns[ends[begin] : ends[end]]
-            if queries.token_counts
+            inner_counts=queries.inner_counts[begin:end],
+            inner_ns=queries.inner_ns[ends[begin] : ends[end]]
+            if queries.inner_counts
             else array("q"),
         )

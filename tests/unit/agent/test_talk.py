@@ -90,7 +90,7 @@ def test_a_trial_says_every_token_of_every_level(tmp_path: Path) -> None:
     measured = [b for b in blocks if b.phase is Phase.MEASURED]
     assert ended(events).outcome is Outcome.DONE, ended(events).reason
     assert {b.segment for b in measured} == {0, 1, 2}
-    assert all(set(b.token_counts) == {6} for b in blocks)
+    assert all(set(b.inner_counts) == {6} for b in blocks)
     assert {ModelLoaded, MemoryMeasured, OutputsChecked} <= {type(e) for e in events}
     assert OverheadMeasured not in {type(e) for e in events}
 

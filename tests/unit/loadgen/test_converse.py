@@ -101,11 +101,11 @@ def column(blocks: Sequence[QueryBlock], name: str, segment: int = 0) -> list[in
 def test_one_user_waits_for_the_prompt_and_then_for_each_token() -> None:
     blocks = Bench().run(LlmDecode(prompt_tokens=(100,), output_tokens=5))
 
-    issued, token_ns = column(blocks, "issued_ns"), column(blocks, "token_ns")
-    assert column(blocks, "token_counts") == [5] * 6
-    assert [token_ns[5 * i] - issued[i] for i in range(6)] == [10 * MS] * 6
-    assert [token_ns[i + 1] - token_ns[i] for i in range(4)] == [MS] * 4
-    assert column(blocks, "completed_ns") == token_ns[4::5]
+    issued, inner_ns = column(blocks, "issued_ns"), column(blocks, "inner_ns")
+    assert column(blocks, "inner_counts") == [5] * 6
+    assert [inner_ns[5 * i] - issued[i] for i in range(6)] == [10 * MS] * 6
+    assert [inner_ns[i + 1] - inner_ns[i] for i in range(4)] == [MS] * 4
+    assert column(blocks, "completed_ns") == inner_ns[4::5]
 
 
 def test_every_level_is_warmed_up_before_the_first_is_measured() -> None:
@@ -125,10 +125,10 @@ def test_with_several_users_the_wait_behind_other_prompts_is_in_the_first_token(
     )
 
     scheduled = column(blocks, "scheduled_ns", 1)
-    token_ns = column(blocks, "token_ns", 1)
-    waits = [token_ns[5 * i] - scheduled[i] for i in range(9)]
+    inner_ns = column(blocks, "inner_ns", 1)
+    waits = [inner_ns[5 * i] - scheduled[i] for i in range(9)]
     assert sorted(waits) == [10 * MS] * 3 + [20 * MS] * 3 + [30 * MS] * 3
-    last = [token_ns[5 * i + 4] - token_ns[5 * i + 3] for i in range(9)]
+    last = [inner_ns[5 * i + 4] - inner_ns[5 * i + 3] for i in range(9)]
     assert last == [3 * MS] * 9
 
 
@@ -140,13 +140,13 @@ def test_users_who_ask_at_one_instant_are_taken_by_lot_and_the_lot_is_seeded() -
     waits = [
         at - asked
         for at, asked in zip(
-            column(one, "token_ns", 1)[::3], column(one, "scheduled_ns", 1), strict=True
+            column(one, "inner_ns", 1)[::3], column(one, "scheduled_ns", 1), strict=True
         )
     ]
     assert waits == [
         at - asked
         for at, asked in zip(
-            column(other, "token_ns", 1)[::3],
+            column(other, "inner_ns", 1)[::3],
             column(other, "scheduled_ns", 1),
             strict=True,
         )
@@ -158,8 +158,8 @@ def test_an_answer_ends_at_an_end_token_only_where_it_may() -> None:
     scenario = LlmDecode(prompt_tokens=(100,), output_tokens=8, stops_at_end=True)
     ending, going_on = Bench([3, 1]), Bench([3, 1])
 
-    counts = column(ending.run(scenario), "token_counts")
-    full = column(going_on.run(replace(scenario, stops_at_end=False)), "token_counts")
+    counts = column(ending.run(scenario), "inner_counts")
+    full = column(going_on.run(replace(scenario, stops_at_end=False)), "inner_counts")
 
     assert set(counts) == {1, 3}
     assert set(full) == {8}
@@ -205,8 +205,8 @@ def test_the_scenario_and_the_instants_of_tokens_survive_the_wire() -> None:
         scheduled_ns=array("q", [1, 2]),
         issued_ns=array("q", [1, 2]),
         completed_ns=array("q", [5, 9]),
-        token_counts=array("q", [1, 2]),
-        token_ns=array("q", [5, 7, 9]),
+        inner_counts=array("q", [1, 2]),
+        inner_ns=array("q", [5, 7, 9]),
     )
 
     assert from_plain(to_plain(scenario)) == scenario
@@ -232,7 +232,7 @@ def test_a_load_that_makes_no_sense_is_refused(
 
 
 def test_a_block_whose_tokens_do_not_add_up_is_refused() -> None:
-    with pytest.raises(ValueError, match="instant"):
+    with pytest.raises(ValueError, match="add up"):
         QueryBlock(
             trial="t",
             phase=Phase.MEASURED,
@@ -240,6 +240,6 @@ def test_a_block_whose_tokens_do_not_add_up_is_refused() -> None:
             scheduled_ns=array("q", [1]),
             issued_ns=array("q", [1]),
             completed_ns=array("q", [5]),
-            token_counts=array("q", [2]),
-            token_ns=array("q", [5]),
+            inner_counts=array("q", [2]),
+            inner_ns=array("q", [5]),
         )

@@ -18,7 +18,7 @@ from harness.testing.builders import a_plan, a_record, a_trial, a_trial_record
 from harness.testing.bundles import write_bundle
 
 
-def a_block(token_ns: tuple[int, ...] = (12, 14, 25)) -> QueryBlock:
+def a_block(inner_ns: tuple[int, ...] = (12, 14, 25)) -> QueryBlock:
     return QueryBlock(
         trial="llm.r1",
         phase=Phase.MEASURED,
@@ -27,8 +27,8 @@ def a_block(token_ns: tuple[int, ...] = (12, 14, 25)) -> QueryBlock:
         issued_ns=array("q", [11, 20]),
         completed_ns=array("q", [14, 25]),
         segment=1,
-        token_counts=array("q", [2, 1]),
-        token_ns=array("q", token_ns),
+        inner_counts=array("q", [2, 1]),
+        inner_ns=array("q", inner_ns),
     )
 
 
@@ -45,8 +45,8 @@ def test_a_trace_gives_the_tokens_back() -> None:
 
     queries = read_queries(trace.data, where="here")
 
-    assert list(queries.token_counts) == [2, 1, 2, 1]
-    assert list(queries.token_ns) == [12, 14, 25] * 2
+    assert list(queries.inner_counts) == [2, 1, 2, 1]
+    assert list(queries.inner_ns) == [12, 14, 25] * 2
     assert queries_bytes(queries, "monotonic") == trace.data
 
 
@@ -56,15 +56,15 @@ def test_queries_without_tokens_are_written_as_before() -> None:
 
     again = read_queries(queries_bytes(record.queries, "virtual"), where="here")
 
-    assert not again.token_counts
+    assert not again.inner_counts
     assert again == record.queries
 
 
-@pytest.mark.parametrize("token_ns", [(9, 14, 25), (12, 15, 25)])
+@pytest.mark.parametrize("inner_ns", [(9, 14, 25), (12, 15, 25)])
 def test_a_token_outside_its_answer_is_a_fault(
-    tmp_path: Path, token_ns: tuple[int, ...]
+    tmp_path: Path, inner_ns: tuple[int, ...]
 ) -> None:
-    (trace,) = traces_of("llm.r1", "virtual", [a_block(token_ns)])
+    (trace,) = traces_of("llm.r1", "virtual", [a_block(inner_ns)])
     queries = read_queries(trace.data, where="here")
     trial = a_trial_record(a_trial())
     record = a_record(("kws",), runs=1)
@@ -74,7 +74,7 @@ def test_a_token_outside_its_answer_is_a_fault(
 
     faults = list(figure_faults(account_of(bundle / EVIDENCE)))
 
-    assert any("a token came before" in str(fault) for fault in faults)
+    assert any("a token lies outside its query" in str(fault) for fault in faults)
     assert read_record(bundle).trials[0].queries == queries
 
 

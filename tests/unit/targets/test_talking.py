@@ -79,9 +79,9 @@ def test_times_are_those_that_the_device_model_gives(path: Path) -> None:
     times = DecoderTimes(PROFILE, read_decoder(path))
 
     (block,) = measured(events, 0)
-    token_ns = np.asarray(block.token_ns).reshape(-1, 20)
-    first = np.median(token_ns[:, 0] - np.asarray(block.issued_ns))
-    gaps = np.median(np.diff(token_ns, axis=1))
+    inner_ns = np.asarray(block.inner_ns).reshape(-1, 20)
+    first = np.median(inner_ns[:, 0] - np.asarray(block.issued_ns))
+    gaps = np.median(np.diff(inner_ns, axis=1))
     assert first == pytest.approx(times.prefill_s(24) * 1e9, rel=0.1)
     assert gaps == pytest.approx(times.step_s(1, 34.0) * 1e9, rel=0.1)
 
@@ -92,7 +92,7 @@ def test_users_together_get_more_tokens_a_second_than_one(path: Path) -> None:
     def rate(segment: int) -> float:
         found = measured(events, segment)
         begin, end = found[0].scheduled_ns[0], found[-1].completed_ns[-1]
-        return sum(sum(b.token_counts) for b in found) / (end - begin)
+        return sum(sum(b.inner_counts) for b in found) / (end - begin)
 
     assert rate(1) > 1.5 * rate(0)
 

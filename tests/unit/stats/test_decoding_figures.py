@@ -69,8 +69,8 @@ def answers_of(
         queries.completed_ns.append(int(instants[-1]))
         queries.is_measured.append(measured)
         queries.segment.append(segment)
-        queries.token_counts.append(len(instants))
-        queries.token_ns.extend(int(at) for at in instants)
+        queries.inner_counts.append(len(instants))
+        queries.inner_ns.extend(int(at) for at in instants)
         now = int(instants[-1])
     return TrialRecord(
         trial=trial, outcome=Outcome.DONE, clock="virtual", queries=queries
