@@ -4,6 +4,7 @@ import gc
 import os
 import platform
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from harness.loadgen.machine import samples_per_query
 from harness.loadgen.pump import BLOCK_ROWS, Launch, run_trial
 from harness.loadgen.transcript import Speaker
 from harness.loadgen.wire import Order, Task
-from harness.runtimes.base import Feeds, Runtime
+from harness.runtimes.base import Feeds, Inspection, ModelFile, Runtime
 from harness.runtimes.feeds import SampleLibrary, open_library
 
 
@@ -219,7 +220,7 @@ def _library(order: Order) -> SampleLibrary:
 
 def _inspect(desk: _Desk) -> None:
     order, begun_ns = desk.order, desk.clock.now_ns()
-    found = desk.runtime.inspect(read_model(order), order.trial.settings)
+    found = _inspected(desk.runtime, order)
     desk.voice.say(
         ModelLoaded(
             trial=order.trial.id,
@@ -229,6 +230,27 @@ def _inspect(desk: _Desk) -> None:
             quantisable_nodes=found.quantisable_nodes,
             placement=found.placement,
         )
+    )
+
+
+def _inspected(runtime: Runtime, order: Order) -> Inspection:
+    """Inspect a model, or every model of a pipeline, and add up."""
+    model, settings = read_model(order), order.trial.settings
+    files = dict.fromkeys(built.file for built in order.stages if built.file)
+    if not files:
+        return runtime.inspect(model, settings)
+    placement: Counter[str] = Counter()
+    quantised = quantisable = 0
+    for name in files:
+        data = (model.folder / name).read_bytes()
+        found = runtime.inspect(ModelFile(data=data, folder=model.folder), settings)
+        placement.update(found.placement)
+        quantised += found.quantised_nodes or 0
+        quantisable += found.quantisable_nodes or 0
+    return Inspection(
+        quantised_nodes=quantised,
+        quantisable_nodes=quantisable,
+        placement=dict(placement),
     )
 
 

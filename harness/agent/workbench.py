@@ -1,5 +1,6 @@
 """Queries for the pump out of a runtime's session: bound once, gone round in turn."""
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.agent.outputs import OutputCheck, chosen
+from harness.agent.pipeline import PipelineSession, open_stages
 from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
 from harness.domain.query import ModelLoaded, OutputsChecked, Phase
@@ -100,6 +102,7 @@ class Workbench:
         self._clock = clock
         self._enter = enter
         self._session: Session | None = None
+        self._inner_ns = array("q")
         self._queries: list[tuple[Query, BoundQuery]] = []
         self._check: OutputCheck | None = None
         self._watch: Iterator[Query] | None = None
@@ -109,13 +112,25 @@ class Workbench:
         self.memory.before_load()
         begun_ns = self._clock.now_ns()
         model = read_model(self._order)
-        settings = self._order.trial.settings
-        self._session = self._enter(self._runtime.load(model, settings))
+        self._session = self._opened(model)
         load_ns = self._clock.now_ns() - begun_ns
         self.memory.after_load()
         return ModelLoaded(
             trial=self._order.trial.id, sha256=self._order.sha256, load_ns=load_ns
         )
+
+    def _opened(self, model: ModelFile) -> Session:
+        if self._order.stages:
+            stages = open_stages(self._order, self._runtime, self._enter)
+            return PipelineSession(stages, self._clock, self._inner_ns)
+        settings = self._order.trial.settings
+        return self._enter(self._runtime.load(model, settings))
+
+    def take_inner(self) -> "array[int]":
+        """Give when the stages of queries were done since the last time, and forget."""
+        taken = self._inner_ns[:]
+        del self._inner_ns[:]
+        return taken
 
     def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
         """Give queries in a seeded order; in the measured window some are looked at."""

@@ -16,6 +16,7 @@ from harness.catalogue.language import (
     file_of,
     runtime_of,
 )
+from harness.catalogue.pipeline import pipeline_artifact
 from harness.domain.plan import Plan
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
@@ -176,14 +177,17 @@ def _models(
     if request.model is not None:
         return _own_model(request, suite, request.model)
     index = load_index()
-    names = sorted({workload.model for workload in suite.workloads})
+    names = sorted({name for workload in suite.workloads for name in workload.models})
     built = ensure_built(names, scheme, on_progress)
     artifacts = {
-        name: index.entry(name).artifact(scheme, built[name]) for name in names
+        workload.id: pipeline_artifact(workload, scheme, index, built)
+        if workload.stages
+        else index.entry(workload.model).artifact(scheme, built[workload.model])
+        for workload in suite.workloads
     }
     return _Models(
-        artifacts={w.id: artifacts[w.model] for w in suite.workloads},
-        paths={artifacts[name].name: built[name] for name in names},
+        artifacts=artifacts,
+        paths={artifacts[w.id].name: built[w.models[0]] for w in suite.workloads},
     )
 
 
@@ -231,12 +235,13 @@ def _given(request: Request, record: RunRecord) -> Path:
 
 def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
-    names = sorted({workload.model for workload in plan.suite.workloads})
     wanted = {model.name for model in plan.models}
     for scheme in Scheme:
-        ours = [name for name in names if f"{name}-{scheme}" in wanted]
-        for name, path in ensure_built(ours, scheme, on_progress).items():
-            paths[f"{name}-{scheme}"] = path
+        ours = [w for w in plan.suite.workloads if f"{w.model}-{scheme}" in wanted]
+        names = sorted({name for workload in ours for name in workload.models})
+        built = ensure_built(names, scheme, on_progress)
+        for workload in ours:
+            paths[f"{workload.model}-{scheme}"] = built[workload.models[0]]
     return paths
 
 

@@ -62,6 +62,7 @@ class Entry:
     note_en: str
     source: str
     files: dict[Scheme, BuiltFile]
+    outputs: tuple[str, ...] = ()
     decoder: DecoderFacts | None = None
 
     def size_bytes(self, scheme: Scheme) -> int:
@@ -180,9 +181,8 @@ def load_index(path: Path | None = None) -> Index:
 def check_models(suite: Suite, index: Index) -> None:
     """Raise UnknownName for the first workload whose model the index lacks."""
     for workload in suite.workloads:
-        index.entry(
-            workload.model, where=f"suite '{suite.name}', workload '{workload.id}'"
-        )
+        for model in workload.models:
+            index.entry(model, where=f"suite '{suite.name}', workload '{workload.id}'")
 
 
 def _place(data: Mapping[str, Any], number: int) -> str:
@@ -197,6 +197,7 @@ def _entry(written: _WrittenModel, where: str) -> Entry:
         task=written.task,
         script=written.script,
         inputs=inputs,
+        outputs=tuple(one.name for one in written.outputs),
         macs=written.macs,
         parameters=written.parameters,
         opset=written.opset,

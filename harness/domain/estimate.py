@@ -38,6 +38,10 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="sustained_ratio", unit="ratio"),
     Measurand(name="rss_growth", unit="ratio"),
     Measurand(name="repeat_cv", unit="ratio"),
+    # the stages of a pipeline
+    Measurand(name="stage_p50", unit="s"),
+    Measurand(name="stage_p90", unit="s"),
+    Measurand(name="stage_share", unit="ratio"),
     # answers of a language model, token by token
     Measurand(name="ttft_mean", unit="s"),
     Measurand(name="ttft_p50", unit="s"),

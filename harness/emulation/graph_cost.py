@@ -130,6 +130,20 @@ def cost_of_model(
     )
 
 
+def joined(costs: Sequence[GraphCost]) -> GraphCost:
+    """Cost graphs that are executed one after the other, as one inference."""
+    return GraphCost(
+        nodes=tuple(node for cost in costs for node in cost.nodes),
+        weight_bytes=sum(cost.weight_bytes for cost in costs),
+        arena_bytes=max(cost.arena_bytes for cost in costs),
+        file_bytes=sum(cost.file_bytes for cost in costs),
+        unknown_operators=tuple(
+            sorted({name for cost in costs for name in cost.unknown_operators})
+        ),
+        unknown_shapes=tuple(name for cost in costs for name in cost.unknown_shapes),
+    )
+
+
 def _with_file_size(cost: GraphCost, size: int) -> GraphCost:
     return GraphCost(
         nodes=cost.nodes,

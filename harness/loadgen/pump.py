@@ -75,6 +75,18 @@ class Executor(Protocol):
 
 
 @runtime_checkable
+class StagedExecutor(Executor, Protocol):
+    """An executor whose queries may have stages, each with an instant of its own."""
+
+    def take_inner(self) -> "array[int]":
+        """Give the instants inside of queries since the last time, and forget them.
+
+        Each query has as many; none at all where queries have no stages.
+        """
+        ...
+
+
+@runtime_checkable
 class DecodingExecutor(Executor, Protocol):
     """An executor of a language model, which answers token by token."""
 
@@ -270,6 +282,10 @@ class _Pump:
         self, do: Burst | Replay, scheduled_ns: "array[int]", times: Times
     ) -> None:
         self.queries += len(scheduled_ns)
+        inner_ns = array("q")
+        if isinstance(self._executor, StagedExecutor):
+            inner_ns = self._executor.take_inner()
+        each = len(inner_ns) // max(len(scheduled_ns), 1)
         self._emit(
             QueryBlock(
                 trial=self._trial.id,
@@ -280,6 +296,8 @@ class _Pump:
                 completed_ns=times.completed_ns,
                 segment=do.segment if isinstance(do, Replay) else 0,
                 rate_hz=do.rate_hz if isinstance(do, Replay) else None,
+                inner_counts=array("q", [each] * len(scheduled_ns) if each else []),
+                inner_ns=inner_ns,
             )
         )
 

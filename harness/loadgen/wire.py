@@ -21,7 +21,7 @@ from harness.domain import query as events
 from harness.domain import scenario as scenarios
 from harness.domain.plan import Trial
 from harness.domain.query import TrialEvent
-from harness.domain.workload import DecoderFacts, InputSpec
+from harness.domain.workload import BuiltStage, DecoderFacts, InputSpec
 from harness.errors import LinkError
 
 _EVENTS: dict[str, type[TrialEvent]] = {
@@ -57,6 +57,8 @@ class Order:
     """Files beside the model's whose bytes follow its own in the digest."""
     decoder: DecoderFacts | None = None
     """Of a language model: what its prompts are made by."""
+    stages: tuple[BuiltStage, ...] = ()
+    """Of a pipeline; the files of its models lie beside the first one's."""
     spawned_ns: int = 0
     """When the process was started, on the host's monotonic clock."""
 

@@ -41,7 +41,7 @@ from harness.domain.scenario import (
     SingleStream,
     Sustained,
 )
-from harness.domain.workload import Suite, Workload
+from harness.domain.workload import STEPS, InputSpec, Stage, Suite, Workload
 from harness.errors import SchemaError, UnknownName, UsageError
 from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
 from harness.units import NS_PER_S, parse_quantity
@@ -147,11 +147,33 @@ WrittenScenario = (
 )
 
 
+class WrittenStage(Written):
+    """A stage of a pipeline: a model, or a named step between models."""
+
+    name: str
+    model: str = ""
+    step: str = Field(default="", description=f"One of: {', '.join(sorted(STEPS))}.")
+    takes: tuple[str, ...] = Field(default=(), description="Tensors that a step takes.")
+    gives: str = Field(default="", description="The tensor that a step gives.")
+
+
+class WrittenInput(Written):
+    """What a pipeline is given, where its first stage is a step."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    low: float = -1.0
+    high: float = 1.0
+
+
 class WrittenWorkload(Written):
-    """A model, the scenarios it is measured in, and published reference values."""
+    """A model, or a pipeline of several, its scenarios, and reference values."""
 
     id: str
-    model: str
+    model: str = ""
+    stage: tuple[WrittenStage, ...] = ()
+    input: tuple[WrittenInput, ...] = ()
     title_zh: str
     title_en: str
     scenario: tuple[Annotated[WrittenScenario, Field(discriminator="kind")], ...]
@@ -230,14 +252,24 @@ def _workload(written: WrittenWorkload, place: str) -> Workload:
         with attributed_to(where):
             scenarios.append(_scenario(scenario, where))
     with attributed_to(place):
+        _require_one(written)
         return Workload(
             id=written.id,
-            model=written.model,
+            model=written.model or written.id,
             title_zh=written.title_zh,
             title_en=written.title_en,
             scenarios=tuple(scenarios),
             reference=written.reference,
+            stages=tuple(Stage(**one.model_dump()) for one in written.stage),
+            inputs=tuple(InputSpec(**one.model_dump()) for one in written.input),
         )
+
+
+def _require_one(written: WrittenWorkload) -> None:
+    if bool(written.model) == bool(written.stage):
+        raise ValueError(f"workload {written.id!r} is either a model or has stages")
+    if written.input and not written.stage:
+        raise ValueError("only a pipeline is given inputs of its own")
 
 
 def _scenario(  # noqa: PLR0911 - one return a scenario

@@ -20,6 +20,7 @@ from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
 from harness.stats.modelled import with_model_error
 from harness.stats.server import server_answer
+from harness.stats.stages import stage_answers
 from harness.stats.sustained import sustained_answers
 
 
@@ -48,6 +49,7 @@ def _answers(group: Group) -> Iterator[Answer]:
         yield from (group.withhold(name, TRIAL_FAILED) for name in _expected(group))
         return
     yield from latency_answers(group)
+    yield from stage_answers(group)
     yield from memory_answers(group)
     if group.arm is Arm.HOST:
         return

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query, run_trial
 from harness.plugins import Address
 from harness.targets.base import Deployment
+from harness.targets.staging import StageCosts, stage_costs
 from harness.targets.talking import (
     COLD_PROMPT_TOKENS,
     VirtualDecoder,
@@ -83,6 +85,7 @@ class EmulatedTarget:
         self._profile = profile
         self._predictions: dict[str, Prediction] = {}
         self._decoders: dict[str, DecoderTimes] = {}
+        self._stages: dict[str, StageCosts] = {}
 
     def identify(self) -> SutDescription:
         """Describe the device model: form, what it stands for, what is assumed."""
@@ -128,7 +131,11 @@ class EmulatedTarget:
                 where=str(path),
                 remedy="Build the models again, or plan the run again.",
             )
-        if model.decoder is None:
+        if model.stages:
+            self._stages[digest] = stage_costs(model, path.parent)
+            predicted = self._stages[digest].predicted(self._profile)
+            self._predictions[digest] = predicted
+        elif model.decoder is None:
             bound = {one.name: one.shape for one in model.inputs}
             prediction = predict(self._profile, cost_of_file(path, bound))
             self._predictions[digest] = prediction
@@ -156,6 +163,8 @@ class EmulatedTarget:
             return
         clock = VirtualClock(CLOCK)
         device = _Device(trial, on, prediction, clock, decoder)
+        if on.handle in self._stages:
+            device.shares = self._stages[on.handle].shares(self._profile)
         events: list[TrialEvent] = []
         queries = run_trial(trial, device, clock, events.append)
         yield from events
@@ -206,6 +215,9 @@ class _Device:
         """When a language model worked; of its queries several may run at once."""
         self.busy_ns: list[tuple[int, int]] = []
         """Loads of the model, and marks: work that is no query."""
+        self.shares: tuple[float, ...] = ()
+        """Of a pipeline's latency, stage by stage; empty: it is one model."""
+        self._inner_ns = array("q")
         self.speeds = array("d")
         """Speed of the device at each query, in order; empty if it never throttles."""
 
@@ -238,13 +250,33 @@ class _Device:
             times = self._times_about(typical_s * NS_PER_S)
             yield from (partial(self._clock.advance, each_ns) for each_ns in times)
         times = self._times_about(median_ns(self._prediction, samples_per_query))
-        if self._heat is None:
+        if self.shares:
+            for duration_ns in times:
+                yield partial(self._staged, duration_ns)
+        elif self._heat is None:
             advance = self._clock.advance
             for duration_ns in times:
                 yield partial(advance, duration_ns)
         else:
             for duration_ns in times:
                 yield partial(self._work, duration_ns, self._heat)
+
+    def _staged(self, duration_ns: int) -> None:
+        begun = self._clock.now_ns()
+        if self._heat is None:
+            self._clock.advance(duration_ns)
+        else:
+            self._work(duration_ns, self._heat)
+        spent_ns = self._clock.now_ns() - begun
+        self._inner_ns.extend(
+            begun + round(spent_ns * part) for part in accumulate(self.shares)
+        )
+
+    def take_inner(self) -> "array[int]":
+        """Give when the stages of queries were done since the last time."""
+        taken = self._inner_ns[:]
+        del self._inner_ns[:]
+        return taken
 
     def work_until(self, instant_ns: int) -> None:
         """Draw the power of work until the instant, as loading a model does."""

@@ -209,6 +209,7 @@ class LocalTarget:
             inputs=on.model.inputs,
             external=on.model.external,
             decoder=on.model.decoder,
+            stages=on.model.stages,
             samples_path=str(on.samples) if on.samples else None,
         )
 
