@@ -12,6 +12,7 @@
     │  ├─ LinkError                     LinkTimeout*  LinkClosed*
     │  ├─ TargetError                   DeployMismatch ConditionNotReached AgentDied*
     │  ├─ MeterError                    OverRange  ReadingsLost  NotCalibrated
+    │  │                                SupplyChanged  ReaderDied*
     │  └─ StorageError                  the record cannot be written
     ├─ EvidenceError            exit 4  a record cannot be relied on
     │  ├─ DigestMismatch  SignatureInvalid  RecordTruncated
@@ -186,6 +187,19 @@ class NotCalibrated(MeterError):
     """An instrument whose constants or calibration are missing."""
 
     code = "not-calibrated"
+
+
+class SupplyChanged(MeterError):
+    """What feeds the device is not what it was: a charger was plugged in."""
+
+    code = "supply-changed"
+
+
+class ReaderDied(MeterError):
+    """The process that reads a meter ended without being told to."""
+
+    code = "reader-died"
+    is_transient = True
 
 
 class StorageError(EquipmentError):

@@ -6,18 +6,21 @@ seeds and minima. It knows no device, no file and no clock.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import numpy as np
 
+from harness.domain.fit import require_fit
 from harness.domain.plan import (
     Arm,
     Minimum,
     Plan,
     Preset,
+    Pulses,
     RuntimeSettings,
     Seeds,
+    Supply,
     Trial,
 )
 from harness.domain.profile import DeviceProfile
@@ -33,11 +36,13 @@ from harness.domain.scenario import (
     Sustained,
 )
 from harness.domain.workload import ModelArtifact, Suite, Workload
-from harness.errors import UnknownName, UsageError
+from harness.errors import UnknownName
 from harness.units import NS_PER_S
 
 EMULATED = "emulated@"
 LOCAL = "local@"
+RECORDED = "trace@"
+"""In the place of a meter's address: another machine records, its file comes later."""
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -87,6 +92,11 @@ _VIRTUAL_GENERATIONS = 300
 """The 95 % bound of a p99 needs 299."""
 _HOST_GENERATIONS = 2
 _TALK_WARM_UP = Minimum(queries=1, duration_ns=0)
+_IDLE_READINGS = 12
+"""Ten readings of idle at least, and one lost at either end (power: idle)."""
+_GUARD_READINGS = 3
+_LENGTHS = (1.0, 1.5, 2.0)
+"""Windows of runs in turn, with a meter: energy has to grow in proportion to work."""
 _COLD_STARTS = {"rapid": 5, "quick": 10, "standard": 30, "official": 30}
 _VIRTUAL_QUERIES = 3000
 """Virtual time costs nothing, so an emulated run is long enough for every percentile
@@ -96,6 +106,27 @@ _PROCESS_START_S = 0.8
 """Expected cost of starting a process beside the model; for the time shown only."""
 _VIRTUAL_TRIAL_S = 0.4
 """Expected cost of a trial in virtual time; for the time shown only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterUse:
+    """A meter, and what it asks of the trials that it reads."""
+
+    address: str
+    step_ns: int
+    """Interval between readings as they enter the record."""
+    latency_ns: int = 0
+    """How long after its interval a reading may arrive."""
+    pulses: Pulses | None = None
+    """Marks that relate its clock to the trial's; the seed is chosen anew each time."""
+    window_ns: int = 0
+    """Shortest window for the uncertainty that the user wants to claim."""
+    supply: Supply = field(default_factory=Supply)
+
+    @property
+    def settling_ns(self) -> int:
+        """How long it still sees what was before: three readings and its delay."""
+        return _GUARD_READINGS * self.step_ns + self.latency_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +149,8 @@ class Ingredients:
     seed: int = 0
     provider: str = "CPUExecutionProvider"
     runtime: str = "onnxruntime"
-    meter: str = ""
-    """Address of the meter that reads the device's power; empty: none."""
+    meter: MeterUse | None = None
+    """What reads the device's power; None: nothing does."""
 
 
 def preset_named(name: str) -> Preset:
@@ -137,7 +168,7 @@ def make_plan(parts: Ingredients) -> Plan:
     workload whose model and scenarios do not go together.
     """
     for workload in parts.suite.workloads:
-        _require_fit(workload, parts.device_models[workload.id])
+        require_fit(workload, parts.device_models[workload.id])
     trials = (*_host_trials(parts), *_device_trials(parts))
     models = {
         model.name: model
@@ -154,7 +185,8 @@ def make_plan(parts: Ingredients) -> Plan:
         preset=parts.preset,
         models=tuple(models[name] for name in sorted(models)),
         trials=trials,
-        meter=parts.meter,
+        meter=parts.meter.address if parts.meter else "",
+        supply=parts.meter.supply if parts.meter else Supply(),
     )
 
 
@@ -165,7 +197,14 @@ def expected_seconds(trial: Trial) -> float:
     if isinstance(trial.scenario, ColdStart):
         return trial.minimum.queries * _PROCESS_START_S
     windows_ns = 2 * trial.baseline_ns + trial.warm_up.duration_ns + _window_ns(trial)
+    if trial.pulses is not None:
+        windows_ns += 2 * _mark_ns(trial.pulses)
     return _PROCESS_START_S + windows_ns / NS_PER_S
+
+
+def _mark_ns(pulses: Pulses) -> int:
+    """Give about how long one mark takes, with three chips of rest on either side."""
+    return (pulses.chips + 6) * pulses.chip_ns
 
 
 def _window_ns(trial: Trial) -> int:
@@ -203,37 +242,6 @@ def _host_scenario(workload: Workload) -> Scenario:
     return SingleStream()
 
 
-def _require_fit(workload: Workload, model: ModelArtifact) -> None:
-    """Raise UsageError unless a language model is asked to talk, and nothing else is.
-
-    A prompt must fit the context together with its answer.
-    """
-    for scenario in workload.scenarios:
-        is_talk = isinstance(scenario, LlmDecode)
-        if isinstance(scenario, ColdStart) or is_talk == (model.decoder is not None):
-            continue
-        what = "is a language model" if model.decoder else "is no language model"
-        raise UsageError(
-            f"The model '{model.name}' {what}, so {scenario.kind} cannot be measured",
-            where=f"workload '{workload.id}'",
-            remedy="A language model has LlmDecode and ColdStart, any other model "
-            "everything but LlmDecode.",
-        )
-    for scenario in workload.scenarios:
-        if isinstance(scenario, LlmDecode) and model.decoder is not None:
-            _require_context(workload, scenario, model.decoder.context)
-
-
-def _require_context(workload: Workload, scenario: LlmDecode, context: int) -> None:
-    if scenario.longest > context:
-        raise UsageError(
-            f"A prompt of {max(scenario.prompt_tokens)} tokens and an answer of "
-            f"{scenario.output_tokens} do not fit the model's context of {context}",
-            where=f"workload '{workload.id}'",
-            remedy="Shorten prompt_tokens or output_tokens.",
-        )
-
-
 def _device_trials(parts: Ingredients) -> Iterator[Trial]:
     measurements = [
         (workload, scenario)
@@ -268,9 +276,12 @@ def _trial(
         model=models[workload.id].name,
         scenario=scenario,
         run=run,
-        warm_up=_warm_up_of(scenario, is_host=is_host),
-        minimum=_host_minimum(scenario) if is_host else _minimum_of(scenario, parts),
-        baseline_ns=0 if is_host else _BASELINE_NS,
+        warm_up=_warm_up_of(scenario, parts, is_host=is_host),
+        minimum=_host_minimum(scenario)
+        if is_host
+        else _minimum_of(scenario, parts, run),
+        baseline_ns=0 if is_host else _baseline_ns(parts),
+        pulses=None if is_host else _pulses(scenario, parts, identity),
         seeds=Seeds(
             arrival=_seed(parts.seed, "arrival", *identity),
             # the same samples in every arm and run, so that outputs can be compared
@@ -285,10 +296,15 @@ def _trial(
     )
 
 
-def _warm_up_of(scenario: Scenario, *, is_host: bool) -> Minimum:
+def _warm_up_of(scenario: Scenario, parts: Ingredients, *, is_host: bool) -> Minimum:
+    """Warm up until a slow meter sees the load alone when the window begins."""
+    warm_up = _HOST_WARM_UP if is_host else _DEVICE_WARM_UP
     if isinstance(scenario, LlmDecode):
-        return _TALK_WARM_UP
-    return _HOST_WARM_UP if is_host else _DEVICE_WARM_UP
+        warm_up = _TALK_WARM_UP
+    if is_host or parts.meter is None:
+        return warm_up
+    duration_ns = max(warm_up.duration_ns, parts.meter.settling_ns)
+    return replace(warm_up, duration_ns=duration_ns)
 
 
 def _host_minimum(scenario: Scenario) -> Minimum:
@@ -297,7 +313,26 @@ def _host_minimum(scenario: Scenario) -> Minimum:
     return _HOST_MINIMUM
 
 
-def _minimum_of(scenario: Scenario, parts: Ingredients) -> Minimum:
+def _baseline_ns(parts: Ingredients) -> int:
+    """Rest long enough for readings of idle alone."""
+    if parts.meter is None:
+        return _BASELINE_NS
+    idle_ns = _IDLE_READINGS * parts.meter.step_ns + parts.meter.settling_ns
+    return max(_BASELINE_NS, idle_ns)
+
+
+def _pulses(
+    scenario: Scenario, parts: Ingredients, identity: tuple[str, ...]
+) -> Pulses | None:
+    """Give each trial marks of its own, so that no two can be taken for each other."""
+    if parts.meter is None or parts.meter.pulses is None:
+        return None
+    if isinstance(scenario, ColdStart):
+        return None
+    return replace(parts.meter.pulses, seed=_seed(parts.seed, "pulses", *identity))
+
+
+def _minimum_of(scenario: Scenario, parts: Ingredients, run: int) -> Minimum:
     is_virtual = parts.target.startswith(EMULATED)
     if isinstance(scenario, ColdStart):
         starts = _VIRTUAL_COLD_STARTS if is_virtual else _COLD_STARTS[parts.preset.name]
@@ -306,12 +341,16 @@ def _minimum_of(scenario: Scenario, parts: Ingredients) -> Minimum:
     if isinstance(scenario, LlmDecode):
         real = _GENERATIONS.get(parts.preset.name, asked.queries)
         asked = replace(asked, queries=_VIRTUAL_GENERATIONS if is_virtual else real)
-    elif is_virtual:
-        return replace(asked, queries=_VIRTUAL_QUERIES)
-    if parts.meter:
-        window_ns = max(asked.duration_ns, parts.preset.energy_window_ns)
-        return replace(asked, duration_ns=window_ns)
-    return asked
+    elif is_virtual and not (parts.meter and isinstance(scenario, Periodic)):
+        # a simulated meter would have to read for an hour of periods
+        asked = replace(asked, queries=_VIRTUAL_QUERIES)
+    if parts.meter is None:
+        return asked
+    energy_ns = max(parts.preset.energy_window_ns, parts.meter.window_ns)
+    longer = 1.0
+    if isinstance(scenario, SingleStream):
+        longer = _LENGTHS[(run - 1) % len(_LENGTHS)]
+    return replace(asked, duration_ns=max(asked.duration_ns, round(longer * energy_ns)))
 
 
 def _seed(base: int, *words: str) -> int:

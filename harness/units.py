@@ -52,6 +52,9 @@ _SCALES: dict[str, tuple[str, float]] = {
     "A": ("A", 1.0),
     "mA": ("A", 1e-3),
     "uA": ("A", 1e-6),
+    "Ohm": ("Ohm", 1.0),
+    "kOhm": ("Ohm", 1e3),
+    "MOhm": ("Ohm", 1e6),
     # rates
     "Hz": ("Hz", 1.0),
     "kHz": ("Hz", 1e3),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness import plugins
 from harness.bench.metering import Metering
+from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm, Plan, Trial
@@ -68,6 +69,8 @@ def conduct(bench: Bench, writer: RecordWriter) -> None:
     cannot be opened at all; what was recorded before stays.
     """
     pace = _Pace(bench.plan, writer.finished_trials, bench.clock)
+    if bench.metering is not None:
+        bench.metering.keep_captures_in(writer.raw_folder())
     with ExitStack() as stack:
         stand = _Stand(bench, writer, stack)
         for trial in bench.plan.trials:
@@ -105,7 +108,11 @@ def _events(
     trial: Trial, target: Target, deployment: Deployment, bench: Bench
 ) -> Iterator[TrialEvent]:
     """Give the trial's events, the meter's readings among them, its end last."""
-    if bench.metering is None or trial.arm is not Arm.DEVICE or _is_virtual(trial):
+    if trial.arm is Arm.DEVICE and _is_virtual(trial) and bench.plan.meter:
+        events = target.execute(trial, deployment)
+        yield from metered_virtually(trial, bench.plan.meter, events)
+        return
+    if bench.metering is None or trial.arm is not Arm.DEVICE:
         yield from target.execute(trial, deployment)
         return
     with bench.metering.recording(trial.id) as recording:

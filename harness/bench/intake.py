@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.bench.meteruse import meter_use, require_claim
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
 from harness.catalogue.describe import model_name
@@ -17,19 +18,38 @@ from harness.catalogue.language import (
     runtime_of,
 )
 from harness.catalogue.pipeline import pipeline_artifact
-from harness.domain.plan import Plan
+from harness.domain.calibration import Calibration
+from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
-from harness.errors import Unsupported, UsageError
+from harness.errors import SchemaError, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
-from harness.planning import EMULATED, LOCAL, Ingredients, make_plan, preset_named
+from harness.meters.opening import is_simulated
+from harness.planning import (
+    EMULATED,
+    LOCAL,
+    Ingredients,
+    MeterUse,
+    make_plan,
+    preset_named,
+)
+from harness.schema.calibration import load_calibration
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
 from harness.schema.suite import load_suite, suite_path
 from harness.schema.tiers import tier_set_path
+from harness.units import parse_quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A relative expanded uncertainty of energy, wanted at a power in W."""
+
+    ratio: float
+    power_w: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +60,9 @@ class Request:
     preset: str = "quick"
     target: str | None = None
     meter: str | None = None
+    supply: Supply | None = None
+    """What the meter's power is the power of; None: as the lab file says."""
+    claim: Claim | None = None
     suite: str | None = None
     model: Path | None = None
     role: str | None = None
@@ -60,6 +83,8 @@ class Intake:
     paths: dict[str, Path]
     samples: dict[str, Path]
     lab: Lab
+    calibration: Calibration | None = None
+    """Of the meter, where the lab file names one for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,21 +147,68 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         paths={**device.paths, **host.paths},
         samples={model.name: samples for model in plan.models} if samples else {},
         lab=lab,
+        calibration=_calibration(plan, lab),
     )
 
 
-def _meter(request: Request, lab: Lab, profile: DeviceProfile, target: str) -> str:
-    """Name the meter of the device; an emulated device has a power model instead."""
-    meter = request.meter or lab.meters.get(profile.name, "")
-    if target.startswith(EMULATED):
+def parse_claim(text: str) -> Claim:
+    """Read a claim such as ``5%@20mW``. Raises SchemaError for what is none."""
+    ratio, at, power = text.partition("@")
+    if not at:
+        raise SchemaError(
+            f"'{text}' names no power at which to claim",
+            where="--energy-claim",
+            remedy="Write the uncertainty and the power expected, such as 5%@20mW.",
+        )
+    claim = Claim(
+        ratio=parse_quantity(ratio, "ratio"), power_w=parse_quantity(power, "W")
+    )
+    if not 0 < claim.ratio < 1 or claim.power_w <= 0:
+        raise SchemaError(
+            f"'{text}' is no uncertainty at a power",
+            where="--energy-claim",
+            remedy="Write a share above 0 % and below 100 % at a power above 0 W.",
+        )
+    return claim
+
+
+def supply_of(boundary: Boundary | None, *, is_single: bool | None) -> Supply | None:
+    """Put together what was said of the supply; None where nothing was."""
+    if boundary is None and is_single is None:
+        return None
+    return Supply(boundary=boundary or Boundary.NOT_STATED, is_single=is_single)
+
+
+def _meter(
+    request: Request, lab: Lab, profile: DeviceProfile, target: str
+) -> MeterUse | None:
+    """Say what reads the device's power; only a simulated meter can read a model."""
+    address = request.meter or lab.meters.get(profile.name, "")
+    if target.startswith(EMULATED) and not is_simulated(address):
         if request.meter:
             raise Unsupported(
-                "A meter cannot read an emulated device",
+                "A real meter cannot read an emulated device",
                 where=request.meter,
-                remedy="Say where the device is, such as --target local@.",
+                remedy="Say where the device is, such as --target local@, or let a "
+                "simulated meter read the model, such as --meter ppk2@sim:",
             )
-        return ""
-    return meter
+        return None
+    if not address:
+        return None
+    supply = request.supply or lab.supplies.get(profile.name, Supply())
+    use = meter_use(address, supply)
+    if request.claim is None:
+        return use
+    claim = request.claim
+    return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
+
+
+def _calibration(plan: Plan, lab: Lab) -> Calibration | None:
+    """Read the calibration of the run's meter, where the lab file has it with one."""
+    name = plan.profile.name
+    if name not in lab.calibrations or lab.meters.get(name) != plan.meter:
+        return None
+    return load_calibration(lab.calibrations[name])
 
 
 def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:
@@ -215,11 +287,13 @@ def gather_again(
     for model in plan.models:
         _require_same(model, paths[model.name])
     samples = request.bindings.samples
+    lab = load_lab(request.lab) if request.lab else Lab()
     return Intake(
         plan=plan,
         paths=paths,
         samples={model.name: samples for model in plan.models} if samples else {},
-        lab=load_lab(request.lab) if request.lab else Lab(),
+        lab=lab,
+        calibration=_calibration(plan, lab),
     )
 
 

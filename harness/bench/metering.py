@@ -1,42 +1,64 @@
-"""Read a meter while a trial is executed, in a thread of this process.
+"""Power beside each trial: what a meter gave, what became of it, what it is worth.
 
-The meter stays open for the whole run: closing some of them cuts the supply of the
-device under test. Readings are stamped by this machine's monotonic clock, which is
-the clock of trials on this machine too, so nothing has to be aligned between them.
+A meter with a wire is read by a process of its own (`harness.meters.reader`), which
+keeps it open for the whole run: closing some of them cuts the supply of the device
+under test. Its bytes are kept as evidence, and the readings are decoded from them once
+the trial is over (`harness.meters.decoding`). Counters of this machine, captures and
+drivers of other packages are read by a thread of this process.
+
+Readings are stamped by this machine's monotonic clock, which is the clock of trials on
+this machine too.
 """
 
-import threading
-from array import array
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import plugins
-from harness.clock import Clock, Deadline
+from harness.bench.inprocess import InProcess
+from harness.bench.limits import Limits, limit_notes
+from harness.bench.outofprocess import OutOfProcess
+from harness.bench.taking import Source, Taken, no_power
+from harness.clock import Clock, SystemClock
+from harness.domain.calibration import CalibratedRange, Calibration
 from harness.domain.query import Noted, ReadingsTaken
-from harness.domain.reading import ReadingBlock
-from harness.errors import EquipmentError, NotCalibrated, Unsupported
+from harness.domain.reading import Loss, ReadingBlock
+from harness.errors import NotCalibrated, Unsupported
 from harness.meters.accuracy import Accuracy, accuracy_of
-from harness.meters.base import Meter
+from harness.meters.base import InstrumentDescription, Meter
+from harness.meters.calibrated import require_fitting
+from harness.meters.decoding import POWER
+from harness.meters.opening import check_address, is_captured, open_meter
 from harness.plugins import Address
+from harness.schema.codec import to_plain
+from harness.stats.laying import CALIBRATION_LINES
 
-_TURN_S = 0.5
-"""How long the meter is read before the thread looks whether it should go on."""
-_MOST_HZ = 1000.0
-"""Faster readings are averaged to this rate: their energy stays exactly the same."""
-_LOSS_LIMIT = 0.001
+LOSS_LIMIT = 0.001
 """Share of readings lost above which no energy may be given (method, section 4)."""
 
 
 class Metering:
     """One meter over one run."""
 
-    def __init__(self, meter: Meter, clock: Clock) -> None:
-        self._meter = meter
-        self._clock = clock
-        self._identity = meter.identify()
+    def __init__(
+        self,
+        meter: Meter | Source,
+        clock: Clock,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self._calibration = calibration
+        self._source: Source
+        if isinstance(meter, Meter):
+            self._source = InProcess(meter, clock)
+        else:
+            self._source = meter
+
+    def keep_captures_in(self, folder: Path) -> None:
+        """Have raw bytes written there from now on, where the meter has any."""
+        self._source.keep_captures_in(folder)
 
     @contextmanager
     def recording(self, trial: str) -> Iterator["Recording"]:
@@ -44,156 +66,150 @@ class Metering:
 
         Raises Unsupported for a meter that gives no power.
         """
-        if "power" not in {channel.name for channel in self._meter.channels()}:
-            raise Unsupported(
-                "This meter gives no power",
-                where=self._identity.address,
-                remedy="Use a meter with a channel 'power'.",
-            )
-        recording = Recording(trial, self._meter, self._clock, self._limits)
-        thread = threading.Thread(target=recording.read, name="meter", daemon=True)
-        thread.start()
-        try:
+        identity = self._source.identity
+        if POWER not in {channel.name for channel in self._source.channels}:
+            raise no_power(identity.address)
+        recording = Recording(trial, self._limits)
+        with self._source.taking(trial) as taking:
             yield recording
-        finally:
-            recording.stop()
-            thread.join()
+        recording.taken = taking.taken
+
+    def read_until(self, trial: str, until_ns: int) -> "Recording":
+        """Read power here and now until its clock says so: for virtual time.
+
+        Raises Unsupported for a meter that another process reads, in its own time.
+        """
+        if not isinstance(self._source, InProcess):
+            raise Unsupported(
+                "A meter that a process of its own reads has no virtual time",
+                where=self._source.identity.address,
+                remedy="Open a simulated meter on a virtual clock.",
+            )
+        recording = Recording(trial, self._limits)
+        recording.taken = self._source.taken_until(until_ns)
+        return recording
 
     def notes(self, trial: str) -> Iterator[Noted]:
         """Say in the record what the meter says of itself."""
-        one = self._identity
-        facts = {
-            "meter.address": one.address,
-            "meter.origin": one.origin.value,
-            "meter.maker": one.maker,
-            "meter.model": one.model,
-            "meter.serial_number": one.serial_number,
-            "meter.firmware": one.firmware,
-            "meter.calibration": one.calibration,
-            **{f"meter.{key}": value for key, value in one.facts.items()},
-        }
+        facts = _facts(self._source.identity)
+        if self._calibration is not None:
+            facts["meter.calibration"] = self._calibration.title
+            lines = to_plain(self._calibration.ranges, tuple[CalibratedRange, ...])
+            facts[CALIBRATION_LINES] = json.dumps(lines)
         for key, value in facts.items():
             if value:
                 yield Noted(trial=trial, key=key, value=value)
 
     def _limits(self, least_w: float, most_w: float) -> Accuracy:
-        volts = self._identity.facts.get("voltage_v")
+        identity = self._source.identity
+        volts = identity.facts.get("voltage_v")
         return accuracy_of(
-            self._identity.driver,
+            identity.driver,
             least_w=least_w,
             most_w=most_w,
             volts=float(volts) if volts else None,
+            calibration=self._calibration,
         )
 
 
+def _facts(one: InstrumentDescription) -> dict[str, str]:
+    return {
+        "meter.address": one.address,
+        "meter.origin": one.origin.value,
+        "meter.maker": one.maker,
+        "meter.model": one.model,
+        "meter.serial_number": one.serial_number,
+        "meter.firmware": one.firmware,
+        "meter.calibration": one.calibration,
+        **{f"meter.{key}": value for key, value in one.facts.items()},
+    }
+
+
 @contextmanager
-def metered(address: str, clock: Clock) -> Iterator[Metering | None]:
+def metered(
+    address: str, clock: SystemClock, calibration: Calibration | None = None
+) -> Iterator[Metering | None]:
     """Open the meter of a run by its address; an empty one gives None.
 
-    Raises UnknownName, LinkError or MeterError where it cannot be opened.
+    What it reads is kept as it is; the lines of its calibration are noted beside it,
+    and correct it when figures are derived. Raises UnknownName, LinkError or MeterError
+    where it cannot be opened, NotCalibrated where the calibration does not fit it.
     """
     if not address:
         yield None
         return
     where = Address.parse(address)
     opener = plugins.find(plugins.METERS, where.driver)
-    with opener(where, clock) as meter:
-        yield Metering(meter, clock)
+    with ExitStack() as stack:
+        if opener is open_meter:
+            check_address(where)
+        source: Source
+        if opener is open_meter and not is_captured(where):
+            source = stack.enter_context(OutOfProcess.opened(where, clock))
+        else:
+            source = InProcess(stack.enter_context(opener(where, clock)), clock)
+        if calibration is not None:
+            require_fitting(calibration, source.identity, clock.utc_now().date())
+        yield Metering(source, clock, calibration)
 
 
 class Recording:
     """What a meter gave during one trial; complete once the context is left."""
 
-    def __init__(
-        self,
-        trial: str,
-        meter: Meter,
-        clock: Clock,
-        limits: Callable[[float, float], Accuracy],
-    ) -> None:
+    def __init__(self, trial: str, limits: Limits) -> None:
         self._trial = trial
-        self._meter = meter
-        self._clock = clock
         self._limits = limits
-        self._stopped = threading.Event()
-        self._blocks: list[ReadingBlock] = []
-        self._notes: list[Noted] = []
-
-    def read(self) -> None:
-        """Read until stopped; a meter that fails ends the recording, not the trial."""
-        try:
-            with self._meter.acquire(["power"]) as acquisition:
-                while not self._stopped.is_set():
-                    until = Deadline.after(_TURN_S, self._clock)
-                    self._blocks.extend(acquisition.blocks(until))
-                loss = acquisition.loss()
-        except EquipmentError as error:
-            self._note("meter.failure", error.sentence())
-            return
-        self._note("meter.readings_lost", str(loss.missing))
-        if loss.missing > _LOSS_LIMIT * loss.expected:
-            self._note("meter.failure", f"{loss.missing} of {loss.expected} lost")
-            self._blocks.clear()
-
-    def stop(self) -> None:
-        """Ask for the end; readings up to now are still taken."""
-        self._stopped.set()
+        self.taken = Taken()
 
     def events(self) -> Iterator[ReadingsTaken | Noted]:
         """Give everything for the record, at most a thousand readings a second."""
-        thin = [thinned(block) for block in self._blocks if len(block.values)]
+        notes = dict(_account(self.taken))
+        blocks = self.taken.blocks
+        if "meter.failure" not in notes and _is_too_much(self.taken.loss):
+            # what of them was kept cannot tell the energy of what was lost
+            notes |= _failure(
+                "readings-lost",
+                f"{self.taken.loss.missing} of {self.taken.loss.expected} lost "
+                f"(limit {LOSS_LIMIT:.1%})",
+            )
+        if _is_too_much(self.taken.loss):
+            blocks = ()
         try:
-            accuracy = list(self._accuracy(thin)) if thin else []
+            accuracy = dict(self._accuracy(blocks)) if blocks else {}
         except NotCalibrated as error:
             # power of which nobody says how wrong it may be supports no figure
-            self._note("meter.failure", error.sentence())
-            thin, accuracy = [], []
-        for block in thin:
+            notes |= _failure(error.code, error.sentence())
+            blocks, accuracy = (), {}
+        for block in blocks:
             yield ReadingsTaken(trial=self._trial, block=block)
-        yield from self._notes
-        yield from accuracy
+        for key, value in {**notes, **accuracy}.items():
+            yield Noted(trial=self._trial, key=key, value=value)
 
-    def _accuracy(self, blocks: list[ReadingBlock]) -> Iterator[Noted]:
-        """Note the limits of error of the ranges that the trace touched."""
+    def _accuracy(self, blocks: tuple[ReadingBlock, ...]) -> Iterator[tuple[str, str]]:
         watts = np.concatenate([np.asarray(block.values) for block in blocks])
-        limits = self._limits(float(watts.min()), float(watts.max()))
-        facts = {
-            "meter.gain_ratio": limits.gain_ratio,
-            "meter.timebase_ratio": limits.timebase_ratio,
-            "meter.offset_w": limits.offset_w,
-            "meter.resolution_w": limits.resolution_w,
-            "meter.latency_s": limits.latency_s,
-        }
-        for key, value in facts.items():
-            yield Noted(trial=self._trial, key=key, value=f"{value:.6g}")
-        yield Noted(trial=self._trial, key="meter.accuracy", value=limits.source)
-
-    def _note(self, key: str, value: str) -> None:
-        self._notes.append(Noted(trial=self._trial, key=key, value=value))
+        for note in limit_notes(self._trial, watts, self._limits):
+            yield note.key, note.value
 
 
-def thinned(block: ReadingBlock) -> ReadingBlock:
-    """Average readings that come faster than 1 kHz, each over the time it stands for.
+def _is_too_much(loss: Loss) -> bool:
+    return loss.missing > LOSS_LIMIT * loss.expected
 
-    A reading stands for the mean over the interval that ends at its time, so the mean
-    of n of them, stamped with the last, stands for the n intervals together.
-    """
-    times = np.asarray(block.times_ns, dtype=np.int64)
-    rate = block.channel.rate_hz or 0.0
-    group = round(rate / _MOST_HZ)
-    if group <= 1 or len(times) < group:
-        return block
-    whole = len(times) // group * group
-    values = np.asarray(block.values, dtype=np.float64)
-    means: NDArray[np.float64] = values[:whole].reshape(-1, group).mean(axis=1)
-    ends = times[group - 1 : whole : group]
-    if whole < len(times):
-        means = np.append(means, values[whole:].mean())
-        ends = np.append(ends, times[-1])
-    return ReadingBlock(
-        channel=block.channel,
-        clock=block.clock,
-        origin=block.origin,
-        times_ns=array("q", ends.tobytes()),
-        values=array("d", means.tobytes()),
-    )
+
+def _failure(code: str, sentence: str) -> dict[str, str]:
+    return {"meter.failure": sentence, "meter.failure_code": code}
+
+
+def _account(taken: Taken) -> Iterator[tuple[str, str]]:
+    """Note what became of the readings, in numbers and, after a fault, in words."""
+    if taken.fault is not None:
+        yield from _failure(taken.fault.code, taken.fault.sentence()).items()
+        yield "meter.failure_after_s", f"{taken.fault_after_s:.2f}"
+    yield "meter.readings_lost", str(taken.loss.missing)
+    yield "meter.readings_expected", str(taken.loss.expected)
+    yield "meter.readings_over_range", str(taken.loss.over_range)
+    for name, value in taken.tally.items():
+        yield f"meter.tally.{name}", f"{value:.12g}"
+    if taken.reader_cpu_ratio is not None:
+        yield "meter.reader_cpu_ratio", f"{taken.reader_cpu_ratio:.3f}"
+    if taken.openings > 1:
+        yield "meter.openings", str(taken.openings)

@@ -4,7 +4,7 @@ import csv
 import io
 from array import array
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +13,18 @@ import pyarrow.parquet as pq
 import typer
 from rich.console import Console
 
-from harness import plugins
-from harness.cli._meter_address import meter_address
+from harness.cli._meter_address import (
+    corrected_as_named,
+    meter_address,
+    opened_meter,
+)
 from harness.cli._meter_watch import headline, scaled
-from harness.clock import Clock, Deadline, SystemClock
+from harness.clock import Deadline, SystemClock
 from harness.domain.reading import Loss, ReadingBlock
 from harness.errors import EquipmentError, SchemaError, StorageError, Unsupported
 from harness.meters.base import InstrumentDescription, Meter
 from harness.meters.drivers import DRIVERS
 from harness.meters.opening import open_recorded
-from harness.plugins import Address
 from harness.record.traces import readings_bytes
 from harness.units import NS_PER_S
 
@@ -48,8 +50,8 @@ def capture(
 ) -> None:
     """Read one channel for a while and write a trace with its metadata."""
     _require_new(out)
-    address, clock = meter_address(meter), SystemClock()
-    with _opened(address, clock, raw) as opened:
+    clock = SystemClock()
+    with _opened(meter, clock, raw) as opened:
         who = opened.identify()
         say = Console(stderr=True)
         say.print(headline(who), markup=False)
@@ -70,20 +72,21 @@ def capture(
         raise fault
 
 
-def _opened(
-    address: Address, clock: Clock, raw: Path | None
-) -> AbstractContextManager[Meter]:
+@contextmanager
+def _opened(text: str, clock: SystemClock, raw: Path | None) -> Iterator[Meter]:
     if raw is None:
-        opener = plugins.find(plugins.METERS, address.driver)
-        opened: AbstractContextManager[Meter] = opener(address, clock)
-        return opened
+        with opened_meter(text, clock) as opened:
+            yield opened
+        return
+    address = meter_address(text)
     if address.driver not in DRIVERS:
         raise Unsupported(
             "This meter has no wire whose bytes could be kept",
             where=str(address),
             remedy="Leave --raw out.",
         )
-    return open_recorded(address, clock, raw)
+    with open_recorded(address, clock, raw) as opened:
+        yield corrected_as_named(text, opened, clock)
 
 
 def joined(blocks: list[ReadingBlock]) -> ReadingBlock:
@@ -137,7 +140,14 @@ def _metadata(
 ) -> Iterator[tuple[str, str]]:
     yield "origin", trace.origin.value
     yield "address", who.address
-    for name in ("driver", "maker", "model", "serial_number", "firmware"):
+    for name in (
+        "driver",
+        "maker",
+        "model",
+        "serial_number",
+        "firmware",
+        "calibration",
+    ):
         if text := getattr(who, name):
             yield name, text
     yield from who.facts.items()

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness import plugins
-from harness.cli._meter_address import meter_address
+from harness.cli._meter_address import opened_meter
 from harness.cli._output import console
 from harness.clock import Clock, Deadline, SystemClock
 from harness.domain.reading import Loss
@@ -41,9 +40,8 @@ def watch(
     channel: Annotated[str, typer.Option(help="Which quantity.")] = "power",
 ) -> None:
     """Show live readings, a line a second: mean, least, most, lost."""
-    address, clock = meter_address(meter), SystemClock()
-    opener = plugins.find(plugins.METERS, address.driver)
-    with opener(address, clock) as opened:
+    clock = SystemClock()
+    with opened_meter(meter, clock) as opened:
         units = {one.name: one.unit for one in opened.channels()}
         out = console()
         out.print(headline(opened.identify()), markup=False)
@@ -56,7 +54,10 @@ def watch(
 def headline(who: InstrumentDescription) -> str:
     """Say which meter this is, and first of all whether it is one."""
     told = " ".join(filter(None, (who.maker, who.model, who.serial_number)))
-    return f"{who.origin.value.upper()}  {told or who.driver}  ({who.address})"
+    line = f"{who.origin.value.upper()}  {told or who.driver}  ({who.address})"
+    # "factory" and "user gain" are what the meter says of itself
+    is_file = " against " in who.calibration
+    return f"{line}\n{who.calibration}" if is_file else line
 
 
 def turns_of(acquisition: Acquisition, clock: Clock, until: Deadline) -> Iterator[Turn]:

@@ -13,7 +13,7 @@ from harness.cli._meter_capture import capture
 from harness.cli._meter_watch import watch
 from harness.cli._output import console
 from harness.clock import SystemClock
-from harness.errors import ExitCode, NotCalibrated
+from harness.errors import ExitCode, NotCalibrated, UsageError
 from harness.meters.datasheet import datasheet_of
 from harness.meters.drivers import DRIVERS
 from harness.meters.probing import Sighting, probe
@@ -107,6 +107,13 @@ def _table(rows: list[dict[str, str]]) -> Table:
 
 def _probe(port: str, *, as_json: bool) -> int:
     """Show each answer as it comes. Exit code NO_ANSWER where none was known."""
+    if "@" in port:
+        raise UsageError(
+            "A probe wants a port, not a meter: it finds out which meter is there",
+            where=f"--probe {port}",
+            remedy="Write --probe /dev/ttyACM0, or look at a meter that you know: "
+            f"duanping meters watch {port}",
+        )
     link = port if ":" in port else f"serial:{port}"
     seen = []
     for sighting in probe(link, SystemClock()):

@@ -1,5 +1,6 @@
 """``duanping plan``: what `run` would do and how long it takes; touches nothing."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,13 +8,16 @@ import typer
 from rich.table import Table
 
 from harness.bench.intake import Request, gather
+from harness.bench.meteruse import reach_of
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.domain.plan import Arm, Plan
 from harness.planning import expected_seconds
+from harness.report.quantities import quantity
 from harness.schema.codec import to_plain
 from harness.schema.lab import find_lab
+from harness.units import parse_quantity
 
 app = typer.Typer(add_completion=False)
 
@@ -30,6 +34,14 @@ def plan(
     target: Annotated[
         str | None, typer.Option(help="Where the model runs, such as local@.")
     ] = None,
+    meter: Annotated[
+        str | None,
+        typer.Option(help="What reads the device's power; says what it can claim."),
+    ] = None,
+    power: Annotated[
+        str | None,
+        typer.Option(help="Power that the device is expected to draw, such as 20mW."),
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="A model of your own.")] = None,
     shape: Annotated[
         list[str] | None, typer.Option(help="input=1,3,224,224 or symbol=224.")
@@ -43,6 +55,7 @@ def plan(
         device=device,
         preset=preset,
         target=target,
+        meter=meter,
         model=model,
         bindings=parse_bindings(shape or (), (), None),
         lab=find_lab(Path.cwd()),
@@ -58,6 +71,33 @@ def plan(
         f"{len(made.trials)} trials, about {seconds:.0f} s on this machine. "
         "Energy is measured only with a meter; without one it is modelled.",
     )
+    if made.meter:
+        powers = (parse_quantity(power, "W"),) if power else _POWERS_W
+        out.print(_reach(made.meter, powers))
+
+
+_POWERS_W = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+"""Powers at which a meter is asked what it can claim, where none is expected."""
+_CLAIMS = (0.01, 0.05)
+
+
+def _reach(meter: str, powers_w: Iterable[float]) -> Table:
+    """Show the floor of a meter, and the windows that it needs for 1 % and 5 %."""
+    table = Table(
+        title=f"What {meter} can claim of gross energy (k = 2), by its data sheet",
+        caption="floor: what no longer window makes smaller; a claim below it is "
+        "refused. Windows are for readings stamped by this machine.",
+    )
+    for column in ("power", "floor", *(f"window for {one:.0%}" for one in _CLAIMS)):
+        table.add_column(column, justify="right")
+    for reach in reach_of(meter, powers_w, _CLAIMS):
+        windows = (reach.windows_s[one] for one in _CLAIMS)
+        table.add_row(
+            quantity(reach.power_w, "W"),
+            f"±{reach.floor_ratio:.2%}",
+            *("never" if one is None else quantity(one, "s") for one in windows),
+        )
+    return table
 
 
 def _table(made: Plan) -> Table:

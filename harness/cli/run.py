@@ -8,16 +8,27 @@ from rich.console import Console
 
 from harness import __version__
 from harness.bench.conduct import Bench, conduct
-from harness.bench.intake import Intake, Request, gather, gather_again
+from harness.bench.intake import (
+    Intake,
+    Request,
+    gather,
+    gather_again,
+    parse_claim,
+    supply_of,
+)
 from harness.bench.metering import Metering, metered
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
 from harness.cli._progress import RunProgress, announced
 from harness.cli._talk import parse_talk
+from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
+from harness.domain.plan import Boundary, Plan
 from harness.domain.requirement import Tier
-from harness.planning import expected_seconds
+from harness.errors import HarnessError, UsageError
+from harness.meters.exports.reading import TraceFile
+from harness.planning import RECORDED, expected_seconds
 from harness.record.bundle import RecordWriter
 from harness.record.reader import read_record
 from harness.report.page import Language
@@ -47,6 +58,31 @@ def run(
         typer.Option(
             help="What reads the device's power, such as rapl@, "
             "ppk2@serial:/dev/ttyACM0?voltage=3V or ppk2@sim:idle-10mW."
+        ),
+    ] = None,
+    power_trace: Annotated[
+        str | None,
+        typer.Option(
+            help="What another recorder measures meanwhile: the file that its export "
+            "is saved to before this run ends, with options as in duanping power."
+        ),
+    ] = None,
+    boundary: Annotated[
+        Boundary | None,
+        typer.Option(help="What the meter's power is the power of."),
+    ] = None,
+    single_supply: Annotated[
+        bool | None,
+        typer.Option(
+            "--single-supply/--several-supplies",
+            help="Whether nothing but the metered supply feeds the device.",
+        ),
+    ] = None,
+    claim: Annotated[
+        str | None,
+        typer.Option(
+            "--energy-claim",
+            help="Uncertainty of energy to reach, at the power expected: 5%@20mW.",
         ),
     ] = None,
     suite: Annotated[
@@ -121,7 +157,9 @@ def run(
         device=device,
         preset=preset,
         target=target,
-        meter=meter,
+        meter=_meter(meter, power_trace),
+        supply=supply_of(boundary, is_single=single_supply),
+        claim=parse_claim(claim) if claim else None,
         suite=suite,
         model=model,
         role=role,
@@ -136,9 +174,54 @@ def run(
         if resume is None
         else _go_on(resume, request, console)
     )
+    fault = _add_power(bundle, power_trace, console)
     derived = derive(bundle, language=None if no_report else lang, tiers=None)
     print_result(derived, as_json=as_json)
+    if fault is not None:
+        raise fault
     return gate_code(derived.assessment.grade, gate)
+
+
+def _meter(meter: str | None, power_trace: str | None) -> str | None:
+    """Name what measures power; a recording is read first, to fail before the run."""
+    if power_trace is None:
+        return meter
+    if meter is not None:
+        raise UsageError(
+            "Power comes from a meter or from a recording, not from both",
+            where=f"--meter {meter} --power-trace {power_trace}",
+            remedy="Leave one out; a recording can be added later with duanping power.",
+        )
+    return f"{RECORDED}{TraceFile.parse(power_trace).path.name}"
+
+
+def _live(plan: Plan) -> str:
+    """Give the address of the meter to open now.
+
+    A recorder is not ours to open, and one that reads a model is opened with it.
+    """
+    is_later = plan.is_emulated or plan.meter.startswith(RECORDED)
+    return "" if is_later else plan.meter
+
+
+def _add_power(
+    bundle: Path, power_trace: str | None, console: Console
+) -> HarnessError | None:
+    """Add what the recorder saved; give the fault that the user is told of last."""
+    if power_trace is None:
+        return None
+    try:
+        laid = add_recording(bundle, TraceFile.parse(power_trace))
+    except HarnessError as error:
+        console.print(
+            "The run is whole; its power trace is not there yet. When it is: "
+            f"duanping power {bundle} --trace '{power_trace}'",
+            markup=False,
+            soft_wrap=True,
+        )
+        return error
+    console.print(placed(laid), markup=False)
+    return None
 
 
 def _start(request: Request, out: Path, console: Console) -> Path:
@@ -147,7 +230,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
-        metered(intake.plan.meter, clock) as metering,
+        metered(_live(intake.plan), clock, intake.calibration) as metering,
         RecordWriter.create(
             out,
             intake.plan,
@@ -166,7 +249,7 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
         intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
     with (
-        metered(intake.plan.meter, clock) as metering,
+        metered(_live(intake.plan), clock, intake.calibration) as metering,
         RecordWriter.resume(
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,

@@ -1,13 +1,15 @@
 """``duanping verify``: a bundle still says what it said when it was written."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.bench.rereading import reread
 from harness.cli._frame import print_json
 from harness.cli._output import console
-from harness.record.verify import require_sound
+from harness.record.verify import problem_of, require_sound
 from harness.record.verify import verify as verify_bundle
 from harness.schema.codec import to_plain
 
@@ -22,11 +24,20 @@ def verify(
         bool, typer.Option("--json", help="Print everything found as JSON.")
     ] = False,
 ) -> None:
-    """Check digests, hash chain, order and plausibility; name the first fault."""
+    """Check digests, hash chain, order, plausibility, and raw captures of meters.
+
+    Names the first fault. The power traces are decoded once more from their captures.
+    """
     found = verify_bundle(bundle)
+    # what a capture gives is of interest only where the bytes are those written
+    faults = tuple(reread(bundle)) if found.is_sound else ()
+    if faults:
+        found = replace(found, problems=tuple(problem_of(f) for f in faults))
     if as_json:
         print_json(to_plain(found))
     require_sound(bundle)
+    for fault in faults:
+        raise fault
     if not as_json:
         console().print(
             f"Sound: {found.trials_done} trials, every file as it was written.",

@@ -154,7 +154,7 @@ class Withheld:
     reason: str
     """``too-few-queries``, ``no-power-readings``, ``not-readable``, ``trial-failed``,
     ``no-rate-kept-the-bound``, ``too-little-idle``, ``readings-lost``,
-    ``clocks-not-related``"""
+    ``readings-incomplete``, ``readings-not-believed``, ``clocks-not-related``"""
     needed_queries: int | None = None
     observed_queries: int = 0
     condition: str = ""

@@ -107,6 +107,31 @@ class Trial:
         require_id("trial", self.id)
 
 
+class Boundary(StrEnum):
+    """What the power that a meter reads is the power of."""
+
+    NOT_STATED = ""
+    WHOLE_DEVICE = "whole-device"
+    """All that the device draws from its battery or its supply, display and radios
+    included."""
+    SOC_RAIL = "soc-rail"
+    """A supply rail of the chip or module that executes the model."""
+    USB_INPUT = "usb-input"
+    """Behind the device's own charger or converter, in front of everything else."""
+    WALL = "wall"
+    """Mains, with the power supply unit inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """How the device is fed while it is measured, as the person at the bench says."""
+
+    boundary: Boundary = Boundary.NOT_STATED
+    is_single: bool | None = None
+    """Whether nothing but the metered supply feeds the device: no battery that
+    charges or discharges, no second cable. None: not stated."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Ordered trials with everything that decides their outcome and their judgement.
@@ -127,6 +152,8 @@ class Plan:
     trials: tuple[Trial, ...]
     meter: str = ""
     """Address of the meter that reads the device's power; empty: none."""
+    supply: Supply = Supply()
+    """What that power is the power of."""
 
     def __post_init__(self) -> None:
         ids = [trial.id for trial in self.trials]

@@ -77,6 +77,8 @@ REASONS: frozenset[str] = frozenset(
         "not-readable",
         "trial-failed",
         "readings-lost",
+        "readings-incomplete",
+        "readings-not-believed",
         "too-little-idle",
         "clocks-not-related",
         # not determined

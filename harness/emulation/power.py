@@ -46,6 +46,25 @@ def trace(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Trace:
     )
 
 
+def waveform(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Trace:
+    """Give the power itself from `begin_ns` to `end_ns`: a reading for each stretch.
+
+    What a simulated meter measures has edges where the work has them, and not where
+    readings happen to end. `interval_ns` is that of the shortest stretch.
+    """
+    instants = np.column_stack((busy.start_ns, busy.end_ns)).ravel()
+    watts = np.column_stack((np.full(len(busy.watts), idle_w), busy.watts)).ravel()
+    times = np.append(instants, end_ns)
+    watts = np.append(watts, idle_w)
+    lengths = np.diff(times, prepend=begin_ns)
+    is_there = lengths > 0
+    return Trace(
+        times_ns=times[is_there],
+        watts=watts[is_there],
+        interval_ns=int(lengths[is_there].min()),
+    )
+
+
 def _cumulative(
     busy: Busy, idle_w: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -68,7 +68,7 @@ class LoopLink:
             raise LinkClosed(
                 "The device went away",
                 where=self.where,
-                remedy="Look at cable and hub, then run again with --resume.",
+                remedy="Look at cable and hub.",
             )
 
 

@@ -171,12 +171,22 @@ def _mark_or_settle(state: State, now: int) -> tuple[State, Instruction]:
     plan = _pulses(state.trial)
     if plan is None:
         return _settle(state, now)
+    start = now + _rest_of_period_ns(state.trial)
     mark = Mark(
         phase=Phase.POSTAMBLE,
-        pulses=plan.postamble(now),
-        until_ns=now + plan.duration_ns,
+        pulses=plan.postamble(start),
+        until_ns=start + plan.duration_ns,
     )
     return replace(state, stage=Stage.MARKING_AGAIN), mark
+
+
+def _rest_of_period_ns(trial: Trial) -> int:
+    """Give a rest after which the last period, which is in the window, is over."""
+    match trial.scenario:
+        case Periodic(period_ns=period_ns):
+            return period_ns
+        case _:
+            return 0
 
 
 def _pulses(trial: Trial) -> PulsePlan | None:

@@ -1,8 +1,9 @@
 """What a meter's data sheet says of its accuracy, as nouns (`FORMAT`).
 
-Each driver has a ``datasheet.toml`` beside it; those of the on-host counters are called
-``<name>.datasheet.toml``. Every figure carries the document that it comes from. What a
-budget makes of them is not decided here.
+Each driver has a ``datasheet.toml`` beside it; those of the on-host counters, and of
+instruments of which only recordings are read, are called ``<name>.datasheet.toml``.
+Every figure carries the document that it comes from. What a budget makes of them is
+not decided here.
 """
 
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def datasheet_of(driver: str) -> Datasheet:
     for place in (
         root.joinpath(folder, "datasheet.toml"),
         root.joinpath("onhost", f"{folder}.datasheet.toml"),
+        root.joinpath("exports", f"{folder}.datasheet.toml"),
     ):
         if place.is_file():
             return load_datasheet(_path(place))

@@ -18,7 +18,7 @@ from harness.errors import EquipmentError, SchemaError, Unsupported
 from harness.links.bytelink import ByteLink, Parity
 from harness.links.loop import Instrument
 from harness.meters.base import Meter
-from harness.meters.loads import Load
+from harness.meters.loads import Drawn
 from harness.units import example_unit, parse_quantity
 
 
@@ -78,6 +78,8 @@ class Wired:
     address: str
     origin: Origin
     options: Options
+    is_simulated: bool
+    """Whether nothing real can be harmed: a simulator of ours, or a capture."""
 
     def make(self, module: str, name: str, **more: Any) -> Any:  # noqa: ANN401 - a class by name
         """Make the driver class `name` of ``harness.meters.<module>``."""
@@ -86,11 +88,6 @@ class Wired:
             self.link, self.clock, address=self.address, origin=self.origin, **more
         )
 
-    @property
-    def is_simulated(self) -> bool:
-        """Whether nothing real can be harmed."""
-        return self.origin is Origin.SIMULATED
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
@@ -98,7 +95,7 @@ class Driver:
 
     title: str
     connect: Callable[[Wired], AbstractContextManager[Meter]]
-    simulate: Callable[[Load, Options], Instrument]
+    simulate: Callable[[Drawn, Options], Instrument]
     baud: int = 115_200
     parity: Parity = Parity.NONE
     options: tuple[str, ...] = ()
@@ -128,7 +125,7 @@ def _ppk2(wired: Wired) -> AbstractContextManager[Meter]:
     return nullcontext(wired.make("ppk2.driver", "Ppk2", supply=supply))
 
 
-def _ppk2_sim(load: Load, options: Options) -> Instrument:
+def _ppk2_sim(load: Drawn, options: Options) -> Instrument:
     volts = _supply_v(options, is_simulated=True)
     return _simulator(
         "ppk2.sim",
@@ -151,7 +148,7 @@ def _lpm01a(wired: Wired) -> AbstractContextManager[Meter]:
     return _Released(wired.make("lpm01a.driver", "Lpm01a", setting=setting))
 
 
-def _lpm01a_sim(load: Load, options: Options) -> Instrument:
+def _lpm01a_sim(load: Drawn, options: Options) -> Instrument:
     volts = _supply_v(options, is_simulated=True)
     return _simulator(
         "lpm01a.sim", "Lpm01aSimulator", lambda seconds: load.watts(seconds) / volts
@@ -163,7 +160,7 @@ def _pzem(wired: Wired) -> AbstractContextManager[Meter]:
     return nullcontext(wired.make("pzem.driver", "Pzem", unit=unit))
 
 
-def _pzem_sim(load: Load, options: Options) -> Instrument:
+def _pzem_sim(load: Drawn, options: Options) -> Instrument:
     unit = options.whole("unit", 1)
     return _simulator("pzem.sim", "PzemSimulator", load.watts, unit=unit)
 
@@ -206,7 +203,7 @@ def _ina(wired: Wired) -> AbstractContextManager[Meter]:
     return nullcontext(wired.make("ina.driver", "InaMeter"))
 
 
-def _ina_sim(load: Load, options: Options) -> Instrument:
+def _ina_sim(load: Drawn, options: Options) -> Instrument:
     volts = _supply_v(options, is_simulated=True)
     board = import_module("harness.meters.ina.sim").Board(supply_v=volts)
     return _simulator(
@@ -230,7 +227,7 @@ class _Released:
             self._meter.release()
 
 
-def _at(load: Load, second: float) -> float:
+def _at(load: Drawn, second: float) -> float:
     return float(load.watts(np.array([second]))[0])
 
 

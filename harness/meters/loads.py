@@ -6,6 +6,7 @@ A test that knows the name knows the truth.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ _RIPPLE = 0.02
 _TONES = 5
 _BURST_PERIOD_S = 0.1
 _BURST_DUTY = 0.3
+_FLICKER_PERIOD_S = 0.5e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,43 @@ class Load:
         return total * (_RIPPLE / _TONES)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Waveform:
+    """The power that something drew: readings of it, each the mean of its interval.
+
+    `skew` is by how much the clock of the instrument that reads it runs slow: its
+    second s is the device's s·(1 + skew). Before and after, the first and last
+    readings go on.
+    """
+
+    ends_s: NDArray[np.float64]
+    powers_w: NDArray[np.float64]
+    skew: float = 0.0
+    seed: int = 0
+
+    def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the power at each time, float64 of the same shape."""
+        device_s = np.asarray(seconds, float) * (1.0 + self.skew)
+        place = np.searchsorted(self.ends_s, device_s)
+        found: NDArray[np.float64] = self.powers_w[
+            np.minimum(place, len(self.powers_w) - 1)
+        ]
+        return found
+
+
+class Drawn(Protocol):
+    """What a simulated instrument measures: a `Load`, a `Waveform`, one spoilt."""
+
+    @property
+    def seed(self) -> int:
+        """Give the seed of what is random in it."""
+        ...
+
+    def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the power at each time, float64 of the same shape."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shape:
     levels: int
@@ -75,6 +114,13 @@ def _bursts(
     return np.where(is_busy, levels_w[1], levels_w[0])
 
 
+def _flicker(
+    seconds: NDArray[np.float64], levels_w: tuple[float, ...]
+) -> NDArray[np.float64]:
+    is_high = seconds % _FLICKER_PERIOD_S >= _FLICKER_PERIOD_S / 2
+    return np.where(is_high, levels_w[1], levels_w[0])
+
+
 def _bursts_mean(levels_w: tuple[float, ...]) -> float:
     return levels_w[0] + _BURST_DUTY * (levels_w[1] - levels_w[0])
 
@@ -86,8 +132,15 @@ _SHAPES = {
     "bursts": _Shape(
         levels=2, power=_bursts, mean=_bursts_mean, example="bursts-5mW-120mW"
     ),
+    "flicker": _Shape(
+        levels=2,
+        power=_flicker,
+        mean=lambda levels: (levels[0] + levels[1]) / 2,
+        example="flicker-100uW-60mW",
+    ),
 }
-"""``idle``: one level. ``bursts``: 30 ms of every 100 ms at the second level."""
+"""``idle``: one level. ``bursts``: 30 ms of every 100 ms at the second level.
+``flicker``: every other quarter of a millisecond, as a radio or a regulator does."""
 
 
 def parse_load(text: str, seed: int = 0) -> Load:

@@ -15,16 +15,31 @@ from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.errors import SchemaError, UnknownName, Unsupported
 from harness.links.bytelink import KINDS, ByteLink, open_link
+from harness.links.hardware import may_be_hardware
 from harness.links.loop import looped
-from harness.links.replay import RecordingLink, load_capture, recording, replayed
+from harness.links.paced import PacedLink
+from harness.links.replay import (
+    Capture,
+    Pace,
+    RecordingLink,
+    ReplayLink,
+    Tape,
+    load_capture,
+    recording,
+    replayed,
+)
 from harness.meters.base import Meter
 from harness.meters.drivers import DRIVERS, Driver, Options, Wired
-from harness.meters.loads import parse_load
+from harness.meters.loads import Drawn, parse_load
+from harness.meters.misfortune import misfortunes, spoilt_link, spoilt_load
+from harness.meters.misfortune import skewed as skewed_instrument
 from harness.plugins import Address
 
 ALL_KINDS = (*KINDS, "sim", "replay")
 _EVERY_DRIVER = ("baud",)
-_EVERY_SIMULATOR = ("seed",)
+_EVERY_SIMULATOR = ("seed", "fault")
+_VIRTUAL_PACE_NS = 50_000_000
+"""Shorter than what any simulated instrument can hold back, longer than a packet."""
 
 Wrap = Callable[[ByteLink], ByteLink]
 """What is put between the driver and its link: nothing, a recorder, a fault."""
@@ -46,35 +61,116 @@ def open_recorded(address: Address, clock: Clock, path: Path) -> Iterator[Meter]
 
     The capture says where it came from, so that one of a simulator stays one.
     """
-    facts = {"address": str(address), "origin": _origin(address)}
     with (
-        recording(path, facts) as recorder,
-        open_through(
-            address, clock, lambda link: RecordingLink(link, clock, recorder)
-        ) as meter,
+        recording(path, capture_facts(address, clock)) as recorder,
+        open_taped(address, clock, recorder) as meter,
     ):
         yield meter
 
 
+def capture_facts(address: Address, clock: Clock) -> dict[str, str]:
+    """Say in a capture what it is of: address, origin, and the clock of its times."""
+    return {
+        "address": str(address),
+        "origin": _origin(address),
+        "clock": clock.name,
+    }
+
+
+def open_taped(
+    address: Address, clock: Clock, tape: Tape
+) -> AbstractContextManager[Meter]:
+    """Open a meter, and have all that goes over its link taken down."""
+    return open_through(
+        address,
+        clock,
+        lambda link: RecordingLink(PacedLink(link, clock), clock, tape),
+    )
+
+
 @contextmanager
-def open_through(address: Address, clock: Clock, wrap: Wrap) -> Iterator[Meter]:
-    """Open a meter with something put between it and its link."""
+def open_captured(capture: Capture, clock: Clock, where: str) -> Iterator[Meter]:
+    """Open the driver of a capture over its bytes, each at its own time.
+
+    On a clock that is waited on at no cost, what the meter then gives is a function
+    of the capture alone. Raises SchemaError for a capture that names no meter, and
+    MeterError where its bytes are no answer of that meter.
+    """
+    address = Address.parse(capture.facts.get("address", ""))
+    driver = _driver(address)
+    _, _, options = _read(address, driver)
+    with driver.connect(
+        Wired(
+            link=ReplayLink(capture, clock, where, Pace.EXACT),
+            clock=clock,
+            address=str(address),
+            origin=_origin_of(capture),
+            options=options,
+            is_simulated=True,
+        )
+    ) as meter:
+        yield meter
+
+
+@contextmanager
+def open_on(address: Address, clock: Clock, drawn: Drawn) -> Iterator[Meter]:
+    """Open a simulated meter on what something drew, in place of a named load.
+
+    Raises Unsupported for a real meter, or one whose address names a load.
+    """
+    kind, rest, _ = _read(address, _driver(address))
+    if kind != "sim" or rest:
+        raise Unsupported(
+            "Only a simulated meter without a load of its own can read this",
+            where=str(address),
+            remedy=f"Write {address.driver}@sim:",
+        )
+    with open_through(
+        address, clock, lambda link: PacedLink(link, clock, _VIRTUAL_PACE_NS), drawn
+    ) as meter:
+        yield meter
+
+
+@contextmanager
+def open_through(
+    address: Address, clock: Clock, wrap: Wrap, drawn: Drawn | None = None
+) -> Iterator[Meter]:
+    """Open a meter with something put between it and its link.
+
+    `drawn` takes the place of the load that a simulator's address names.
+    """
     driver = _driver(address)
     kind, rest, options = _read(address, driver)
     address, options = _as_captured(address, kind, rest, options)
     with (
-        _wire(driver, clock, kind, rest, options) as link,
+        _wire(driver, clock, f"{kind}:{rest}", options, drawn) as link,
         driver.connect(
             Wired(
                 link=wrap(link),
                 clock=clock,
                 address=str(address),
-                origin=Origin(_origin(address)),
+                origin=_origin(address),
                 options=options,
+                is_simulated=kind in {"sim", "replay"},
             )
         ) as meter,
     ):
         yield meter
+
+
+def check_address(address: Address) -> None:
+    """Read an address without opening it. Raises UnknownName, SchemaError."""
+    _read(address, _driver(address))
+
+
+def is_captured(address: Address) -> bool:
+    """Say whether a meter at this address is read out of a capture."""
+    return address.link.partition("?")[0].partition(":")[0] == "replay"
+
+
+def is_simulated(address: str) -> bool:
+    """Say whether the wire of a meter's address ends in a simulator."""
+    return Address.parse(address).link.startswith("sim:") if address else False
 
 
 def _driver(address: Address) -> Driver:
@@ -127,14 +223,17 @@ def _as_captured(
 
 @contextmanager
 def _wire(
-    driver: Driver, clock: Clock, kind: str, rest: str, options: Options
+    driver: Driver, clock: Clock, where: str, options: Options, drawn: Drawn | None
 ) -> Iterator[ByteLink]:
-    where = f"{kind}:{rest}"
+    kind, _, rest = where.partition(":")
     match kind:
         case "sim":
-            load = parse_load(rest, options.whole("seed", 0))
-            with looped(driver.simulate(load, options), clock, where) as link:
-                yield link
+            faults = misfortunes(options.values.get("fault", ""), options.where)
+            load = drawn or parse_load(rest, options.whole("seed", 0))
+            made = driver.simulate(spoilt_load(load, faults), options)
+            instrument = skewed_instrument(made, faults)
+            with looped(instrument, clock, where) as link:
+                yield spoilt_link(link, clock, faults)
         case "replay":
             with replayed(load_capture(Path(rest)), clock, where) as link:
                 yield link
@@ -144,16 +243,20 @@ def _wire(
                 yield link
 
 
-def _origin(address: Address) -> str:
+def _origin(address: Address) -> Origin:
     """Say what readings over this link are; a capture is what it was made of."""
     kind, _, rest = address.link.partition("?")[0].partition(":")
     match kind:
         case "sim":
             return Origin.SIMULATED
         case "replay":
-            # what does not say that it was measured was not
-            facts = load_capture(Path(rest)).facts
-            is_measured = facts.get("origin") == Origin.MEASURED
-            return Origin.MEASURED if is_measured else Origin.SIMULATED
+            return _origin_of(load_capture(Path(rest)))
         case _:
-            return Origin.MEASURED
+            is_real = may_be_hardware(kind, rest)
+            return Origin.MEASURED if is_real else Origin.SIMULATED
+
+
+def _origin_of(capture: Capture) -> Origin:
+    """Say what a capture is worth: what does not say that it was measured was not."""
+    is_measured = capture.facts.get("origin") == Origin.MEASURED
+    return Origin.MEASURED if is_measured else Origin.SIMULATED

@@ -33,6 +33,7 @@ from harness.record.layout import (
     SUT,
     SUT_FORMAT,
     file_bytes,
+    is_capture_name,
     is_trace_name,
     load_object,
     read_form,
@@ -174,8 +175,13 @@ def _trace_faults(account: Account) -> Iterator[EvidenceError]:
         for trace in attempt.traces
     ]
     named += [(file.file, file.entry) for file in story.abandoned]
+    named += [
+        (capture.file, capture.entry)
+        for attempt in story.attempts.values()
+        for capture in attempt.captures
+    ]
     for name, said in named:
-        if not is_trace_name(name):
+        if not (is_trace_name(name) or is_capture_name(name)):
             yield Unverifiable(
                 f"The journal names a trace outside the bundle: {name!r}",
                 where=str(account.evidence / JOURNAL),

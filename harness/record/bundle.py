@@ -27,6 +27,7 @@ from harness.domain.query import (
 from harness.domain.record import LabInfo, Manifest
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.errors import StorageError
+from harness.record.captures import keep_captures
 from harness.record.digest import digest_of, entry_at, entry_of, names_under
 from harness.record.journal import JournalWriter, LineType, parse
 from harness.record.layout import (
@@ -37,6 +38,7 @@ from harness.record.layout import (
     LAB_FORMAT,
     MANIFEST,
     PLAN,
+    RAW,
     TRACES,
     form_bytes,
     plan_bytes,
@@ -151,6 +153,17 @@ class RecordWriter:
         """Ids of the trials that need no further execution."""
         return frozenset(self._finished)
 
+    def raw_folder(self) -> Path:
+        """Give the folder for the raw captures of meters; made where it is not there.
+
+        What a reader leaves there (`captures.spool_path`) is kept when its trial
+        ends. Raises StorageError.
+        """
+        folder = self._evidence / RAW
+        with self._storing():
+            folder.mkdir(exist_ok=True)
+        return folder
+
     def describe(self, sut: SutDescription) -> None:
         """Record what a target said it is. Raises StorageError."""
         with self._storing():
@@ -237,6 +250,8 @@ class RecordWriter:
         blocks = read_spool(spool.path.read_bytes(), event.trial, where=str(spool.path))
         for trace in traces_of(event.trial, self._clock, blocks):
             self._write_trace(event.trial, trace)
+        for line in keep_captures(self._evidence, event.trial):
+            self._journal.append(LineType.CAPTURE, to_plain(line))
         self._journal.append(LineType.TRIAL_ENDED, to_plain(event))
         self._journal.sync()
         spool.path.unlink()

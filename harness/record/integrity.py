@@ -1,4 +1,4 @@
-"""Are these the bytes that were written? Journal chain and manifest, nothing else.
+"""Are these the bytes that were written? Journal chain, manifest, additions; no more.
 
 Each check yields what does not agree as the error that it is, worst news first.
 """
@@ -13,6 +13,7 @@ from harness.errors import (
     RecordTruncated,
     Unverifiable,
 )
+from harness.record.additions import ADDITION, read_additions
 from harness.record.digest import entry_at, names_under
 from harness.record.journal import parse
 from harness.record.layout import (
@@ -75,6 +76,25 @@ def entry_fault(evidence: Path, name: str, said: FileEntry) -> EvidenceError | N
         where=str(path),
         remedy=ANEW,
     )
+
+
+def addition_faults(bundle: Path) -> Iterator[EvidenceError]:
+    """Yield what does not agree in what was added to a record.
+
+    May also raise the first EvidenceError that leaves nothing further to check.
+    """
+    for folder, addition in read_additions(bundle):
+        names = set(names_under(folder)) - {ADDITION}
+        for name, said in sorted(addition.files.items()):
+            fault = entry_fault(folder, name, said)
+            if fault is not None:
+                yield fault
+        for name in sorted(names - set(addition.files)):
+            yield DigestMismatch(
+                f"{name} is not named by the addition",
+                where=str(folder / name),
+                remedy="Take it out if you put it there; else " + ANEW.lower(),
+            )
 
 
 def _against_manifest(

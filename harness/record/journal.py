@@ -34,6 +34,7 @@ class LineType(StrEnum):
     TRIAL_STARTED = "trial-started"
     EVENT = "event"
     TRACE = "trace"
+    CAPTURE = "capture"
     FINDING = "finding"
     TRIAL_ENDED = "trial-ended"
     RESUMED = "resumed"

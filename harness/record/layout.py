@@ -28,6 +28,10 @@ MANIFEST = "manifest.json"
 SIGNATURE = "signature.dsse.json"
 TRACES = "traces"
 ABANDONED = "traces/abandoned"
+RAW = "raw"
+"""Folder of raw captures: what meters sent, byte by byte, with times of arrival."""
+SPOOLED_CAPTURE = ".capture.part"
+KEPT_CAPTURE = ".capture.zst"
 
 PLAN_FORMAT = "duanping/plan/1"
 SUT_FORMAT = "duanping/sut/1"
@@ -43,6 +47,7 @@ SPOOL_FORMAT = "duanping/spool/1"
 _FORMAT = re.compile(r"^duanping/([a-z]+)/(\d{1,9})(?:\.\d+)?$")
 _PLAN_ID_IN_NAME = re.compile(r"^\d{8}T\d{6}Z_.+_([0-9a-f]{8})(?:-\d+)?$")
 _TRACE_NAME = re.compile(r"^traces/(?:abandoned/)?[a-z0-9][a-z0-9_.-]*$")
+_CAPTURE_NAME = re.compile(r"^raw/[a-z0-9][a-z0-9_.-]*$")
 
 
 def plan_bytes(plan: Plan) -> bytes:
@@ -67,6 +72,11 @@ def short_id_in(bundle_name: str) -> str | None:
 def is_trace_name(name: str) -> bool:
     """Say whether a journal may name this file: inside `traces/`, no way out of it."""
     return bool(_TRACE_NAME.match(name)) and ".." not in name.split("/")
+
+
+def is_capture_name(name: str) -> bool:
+    """Say whether a journal may name this file as a raw capture: inside `raw/`."""
+    return bool(_CAPTURE_NAME.match(name)) and ".." not in name.split("/")
 
 
 def form_bytes(form: str, plain: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ provably not the ones that were written are refused here.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,8 @@ from harness.domain.query import (
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import LabInfo, Queries, RunRecord, TrialRecord
-from harness.errors import DigestMismatch, RecordTruncated, Unverifiable
+from harness.errors import DigestMismatch, RecordTruncated
+from harness.record.additions import POWER_TRACE, added_readings, read_additions
 from harness.record.digest import digest_of
 from harness.record.journal import Journal, parse
 from harness.record.layout import (
@@ -36,12 +38,12 @@ from harness.record.layout import (
     PLAN_FORMAT,
     TRACES,
     file_bytes,
-    is_trace_name,
     read_form,
     require_format,
 )
 from harness.record.spool import read_spool
 from harness.record.story import Attempt, PlainEvent, TraceLine, tell
+from harness.record.tracefiles import trace_bytes
 from harness.record.traces import gathered, read_queries, read_readings
 
 E = TypeVar("E", bound=PlainEvent)
@@ -71,7 +73,7 @@ def read_record(bundle: Path) -> RunRecord:
         plan=plan,
         plan_id=digest_of(file_bytes(evidence / PLAN)),
         suts=story.suts,
-        trials=trials,
+        trials=_with_recorded_power(trials, bundle),
         findings=tuple(story.findings),
         lab=lab,
         started_at=story.started_at,
@@ -110,31 +112,6 @@ def read_journal(path: Path) -> Journal:
     return journal
 
 
-def trace_bytes(evidence: Path, trace: TraceLine) -> bytes:
-    """Read a trace file that the journal names.
-
-    Raises RecordTruncated where it is missing, DigestMismatch where it is another
-    file, Unverifiable for a name that leads out of the bundle.
-    """
-    if not is_trace_name(trace.file):
-        raise Unverifiable(
-            f"The journal names a trace outside the bundle: {trace.file!r}",
-            where=str(evidence / JOURNAL),
-            remedy="Do not rely on this record; ask its maker for another.",
-        )
-    path = evidence / trace.file
-    data = file_bytes(path)
-    actual = digest_of(data)
-    if actual != trace.sha256:
-        raise DigestMismatch(
-            f"{trace.file} is not the file that was written: the journal says sha256 "
-            f"{trace.sha256}, the file has {actual}",
-            where=str(path),
-            remedy="Take the bundle anew from where it was made.",
-        )
-    return data
-
-
 def read_traces(
     evidence: Path, traces: Iterable[TraceLine]
 ) -> tuple[Queries | None, tuple[ReadingBlock, ...]]:
@@ -148,6 +125,28 @@ def read_traces(
         else:
             readings.append(read_readings(data, where=where))
     return queries, tuple(readings)
+
+
+def _with_recorded_power(
+    trials: tuple[TrialRecord, ...], bundle: Path
+) -> tuple[TrialRecord, ...]:
+    """Lay the newest recording that was added beside the trials that it is of."""
+    additions = [a for a in read_additions(bundle) if a[1].kind == POWER_TRACE]
+    if not additions:
+        return trials
+    folder, addition = additions[-1]
+    added = {one.trial: one for one in addition.trials}
+    return tuple(
+        replace(
+            trial,
+            # first: figures are of the first channel of power, as are these notes
+            readings=(*added_readings(folder, added[trial.trial.id]), *trial.readings),
+            notes={**trial.notes, **added[trial.trial.id].notes},
+        )
+        if trial.trial.id in added
+        else trial
+        for trial in trials
+    )
 
 
 def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord:

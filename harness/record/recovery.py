@@ -18,6 +18,7 @@ from harness.record.layout import (
     MANIFEST,
     PLAN,
     PLAN_FORMAT,
+    RAW,
     TRACES,
     read_form,
 )
@@ -69,13 +70,15 @@ def recover(bundle: Path, journal: Journal) -> Recovered:
 
 
 def _put_aside(evidence: Path, story: Story) -> tuple[AbandonedFile, ...]:
-    for half in (*evidence.glob("*.tmp"), *evidence.glob("traces/*.tmp")):
-        half.unlink()
+    for form in ("*.tmp", f"{TRACES}/*.tmp", f"{RAW}/*.tmp"):
+        for half in evidence.glob(form):
+            half.unlink()
     kept = _kept(story)
     finished = set(story.finished)
     (evidence / ABANDONED).mkdir(exist_ok=True)
-    for path in sorted((evidence / TRACES).iterdir()):
-        name = f"{TRACES}/{path.name}"
+    left = [*(evidence / TRACES).iterdir(), *evidence.glob(f"{RAW}/*")]
+    for path in sorted(left):
+        name = f"{path.parent.name}/{path.name}"
         if path.is_dir() or name in kept:
             continue
         if path.suffix == ".part" and path.stem in finished:
@@ -84,13 +87,17 @@ def _put_aside(evidence: Path, story: Story) -> tuple[AbandonedFile, ...]:
         else:
             path.rename(unused(evidence / ABANDONED, path.stem, path.suffix))
     sync_folder(evidence / ABANDONED)
-    sync_folder(evidence / TRACES)
+    for folder in (evidence / TRACES, evidence / RAW):
+        if folder.is_dir():
+            sync_folder(folder)
     return _abandoned(evidence, story)
 
 
 def _kept(story: Story) -> set[str]:
     attempts = story.attempts.values()
-    return {t.file for a in attempts if a.is_finished for t in a.traces}
+    finished = [attempt for attempt in attempts if attempt.is_finished]
+    traces = {trace.file for attempt in finished for trace in attempt.traces}
+    return traces | {file.file for attempt in finished for file in attempt.captures}
 
 
 def _abandoned(evidence: Path, story: Story) -> tuple[AbandonedFile, ...]:

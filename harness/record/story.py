@@ -70,6 +70,23 @@ class TraceLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureLine:
+    """A raw capture as the journal names it; `file` is relative to `evidence/`."""
+
+    trial: str
+    file: str
+    sha256: str
+    size_bytes: int
+    raw_bytes: int
+    """Size once it is no longer compressed."""
+
+    @property
+    def entry(self) -> FileEntry:
+        """Digest and size."""
+        return FileEntry(sha256=self.sha256, size_bytes=self.size_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonedFile:
     """What a trial left that was cut short and executed again."""
 
@@ -96,6 +113,7 @@ class Attempt:
     conditions: ConditionsReached | None = None
     events: list[PlainEvent] = field(default_factory=list)
     traces: list[TraceLine] = field(default_factory=list)
+    captures: list[CaptureLine] = field(default_factory=list)
     ended: TrialEnded | None = None
 
     @property
@@ -189,13 +207,22 @@ def _told_of_trial(story: Story, line: Line, place: str) -> None:
             form = _EVENTS.get(str(data.get("kind")))
             if form is not None and (attempt := _open(story, line)):
                 attempt.events.append(readable(form, data, where=place))
-        case LineType.TRACE:
-            if attempt := _open(story, line):
-                attempt.traces.append(readable(TraceLine, data, where=place))
+        case LineType.TRACE | LineType.CAPTURE:
+            _told_of_file(story, line, place)
         case LineType.TRIAL_ENDED:
             if attempt := _open(story, line):
                 attempt.ended = readable(TrialEnded, data, where=place)
                 attempt.ended_at = line.utc
+
+
+def _told_of_file(story: Story, line: Line, place: str) -> None:
+    attempt = _open(story, line)
+    if attempt is None:
+        return
+    if line.type == LineType.TRACE:
+        attempt.traces.append(readable(TraceLine, line.data, where=place))
+    else:
+        attempt.captures.append(readable(CaptureLine, line.data, where=place))
 
 
 def _begun(story: Story, line: Line, place: str) -> None:

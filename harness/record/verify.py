@@ -22,7 +22,7 @@ from harness.record.agreement import (
     agreement_faults,
     figure_faults,
 )
-from harness.record.integrity import ANEW, integrity_faults
+from harness.record.integrity import ANEW, addition_faults, integrity_faults
 from harness.record.layout import EVIDENCE, JOURNAL, MANIFEST
 from harness.record.reader import require_bundle
 
@@ -63,14 +63,18 @@ def verify(bundle: Path) -> Verification:
     account = _account(bundle)
     ended = _ended(account) if account else ()
     return Verification(
-        problems=tuple(
-            Problem(code=e.code, what=e.what, where=e.where, remedy=e.remedy)
-            for e in found
-        ),
+        problems=tuple(problem_of(error) for error in found),
         is_complete=account is not None and not tuple(_gaps(account, bundle)),
         trials_done=len(ended),
         trials_planned=len(account.plan.trials) if account else 0,
         last_trial=ended[-1] if ended else None,
+    )
+
+
+def problem_of(error: EvidenceError) -> Problem:
+    """Give an error as one line of a list."""
+    return Problem(
+        code=error.code, what=error.what, where=error.where, remedy=error.remedy
     )
 
 
@@ -107,6 +111,7 @@ def _damage(bundle: Path) -> Iterator[EvidenceError]:
     evidence = bundle / EVIDENCE
     stages: tuple[Callable[[], Iterator[EvidenceError]], ...] = (
         lambda: _caught(lambda: integrity_faults(evidence)),
+        lambda: _caught(lambda: addition_faults(bundle)),
         lambda: _caught(lambda: agreement_faults(account_of(evidence), bundle)),
         lambda: _caught(lambda: figure_faults(account_of(evidence))),
     )

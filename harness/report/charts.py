@@ -53,17 +53,19 @@ _LABEL_TURNS_AT = 0.6
 """Share of the width beyond which a label stands on the left of its mark."""
 _FEW_TICKS, _MANY_TICKS = 3, 7
 
-_INK = "#1f2a37"
-_SOFT = "#64707d"
-_GRID = "#e4e8ec"
-_BLUE = "#1f5f99"
-_PALE = "#b9d2e8"
-_AMBER = "#b3541e"
-_SHADES: Mapping[str, str] = {
+INK = "#1f2a37"
+SOFT = "#64707d"
+GRID = "#e4e8ec"
+BLUE = "#1f5f99"
+PALE = "#b9d2e8"
+AMBER = "#b3541e"
+SHADES: Mapping[str, str] = {
     Phase.BASELINE_BEFORE.value: "#eef1f4",
+    Phase.PREAMBLE.value: "#d8ebe4",
     Phase.LOAD.value: "#e3d9ee",
     Phase.WARM_UP.value: "#f5e6c8",
     Phase.MEASURED.value: "#ffffff",
+    Phase.POSTAMBLE.value: "#d8ebe4",
     Phase.BASELINE_AFTER.value: "#eef1f4",
 }
 _FONTS = "-apple-system,'Segoe UI','Helvetica Neue',Arial,'Noto Sans',sans-serif"
@@ -72,17 +74,17 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
     "font.size": 8.0,
-    "text.color": _INK,
-    "axes.edgecolor": _SOFT,
-    "axes.labelcolor": _SOFT,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": SOFT,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _SOFT,
-    "ytick.color": _SOFT,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "path.simplify": True,
 }
@@ -110,11 +112,11 @@ def distribution(latencies: Sequence[Reals], percentiles: Sequence[Percentile]) 
     is_log = bool(values.min() > 0 and values.max() / values.min() > _LOG_FROM)
     edges = _edges(values, is_log=is_log)
     counts, _ = np.histogram(values, bins=edges)
-    with _drawing() as figure:
+    with drawing() as figure:
         axes = figure.add_subplot()
         base = 0.7 if is_log else 0.0
-        axes.stairs(counts, edges, baseline=base, fill=True, facecolor=_PALE)
-        axes.stairs(counts, edges, baseline=base, color=_BLUE, linewidth=0.7)
+        axes.stairs(counts, edges, baseline=base, fill=True, facecolor=PALE)
+        axes.stairs(counts, edges, baseline=base, color=BLUE, linewidth=0.7)
         _scale_counts(axes, float(counts.max()), is_log=is_log)
         axes.set_xlim(float(edges[0]), float(edges[-1]))
         texts = distinct([from_si(mark.value_s, unit) for mark in percentiles])
@@ -124,7 +126,7 @@ def distribution(latencies: Sequence[Reals], percentiles: Sequence[Percentile]) 
         _tick_values(axes, *axes.get_xlim(), is_log=is_log)
         axes.set_xlabel(printed_unit(unit))
         axes.set_ylabel("n")
-        return _data_uri(figure)
+        return data_uri(figure)
 
 
 def over_time(panels: Sequence[Panel], unit: str, *, limit: float | None = None) -> str:
@@ -135,22 +137,22 @@ def over_time(panels: Sequence[Panel], unit: str, *, limit: float | None = None)
     """
     peak = max(float(panel.curve.high.max()) for panel in panels)
     shown = unit_for(unit, max(peak, limit or 0.0))
-    with _drawing() as figure:
+    with drawing() as figure:
         row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, panel in zip(row, panels, strict=True):
             _draw_panel(axes, panel, shown, is_alone=len(panels) == 1)
             if limit is not None:
                 height = from_si(limit, shown)
-                axes.axhline(height, color=_AMBER, linewidth=1.0, linestyle=(0, (4, 2)))
+                axes.axhline(height, color=AMBER, linewidth=1.0, linestyle=(0, (4, 2)))
         row[0].set_ylabel(printed_unit(shown))
         row[0].yaxis.set_major_locator(MaxNLocator(5))
-        row[0].yaxis.set_major_formatter(FuncFormatter(_plain))
+        row[0].yaxis.set_major_formatter(FuncFormatter(plain))
         row[0].set_ylim(0, 1.1 * from_si(max(peak, limit or 0.0), shown) or 1.0)
         for axes in row[1:]:
             axes.spines["left"].set_visible(False)
             axes.tick_params(left=False)
-        figure.supxlabel("s", fontsize=8, color=_SOFT)
-        return _data_uri(figure)
+        figure.supxlabel("s", fontsize=8, color=SOFT)
+        return data_uri(figure)
 
 
 def rate_search(found: Sequence[Probe], bound_s: float) -> str:
@@ -159,10 +161,10 @@ def rate_search(found: Sequence[Probe], bound_s: float) -> str:
     bound = from_si(bound_s, unit)
     rates = [probe.rate_hz for probe in found]
     latencies = [from_si(probe.latency_s, unit) for probe in found]
-    colours = [_BLUE if latency <= bound else _AMBER for latency in latencies]
-    with _drawing() as figure:
+    colours = [BLUE if latency <= bound else AMBER for latency in latencies]
+    with drawing() as figure:
         axes = figure.add_subplot()
-        axes.axhline(bound, color=_AMBER, linewidth=1.0, linestyle=(0, (4, 2)))
+        axes.axhline(bound, color=AMBER, linewidth=1.0, linestyle=(0, (4, 2)))
         axes.scatter(rates, latencies, c=colours, s=22, zorder=3)
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -171,16 +173,16 @@ def rate_search(found: Sequence[Probe], bound_s: float) -> str:
         axes.set_ylim(low, high)
         axes.yaxis.set_major_locator(FixedLocator(_round_values(low, high)))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
         axes.set_xlim(min(rates) / 1.2, max(rates) * 1.2)
         axes.grid(visible=True)
         axes.set_xlabel("1/s")
         axes.set_ylabel(printed_unit(unit))
-        return _data_uri(figure)
+        return data_uri(figure)
 
 
 @contextmanager
-def _drawing() -> Iterator[Figure]:
+def drawing() -> Iterator[Figure]:
     """Give an empty figure under our own style, whatever the user's settings say."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -212,7 +214,7 @@ def _scale_counts(axes: Axes, top: float, *, is_log: bool) -> None:
         axes.set_ylim(0, top / _SHARE_OF_COUNTS)
         ticks = MaxNLocator(3, integer=True).tick_values(0, top)
         axes.yaxis.set_major_locator(FixedLocator([t for t in ticks if t <= top]))
-    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.yaxis.set_major_formatter(FuncFormatter(plain))
 
 
 def _mark_percentile(
@@ -229,13 +231,13 @@ def _mark_percentile(
         axes.plot(
             [lower, upper],
             [height, height],
-            color=_AMBER,
+            color=AMBER,
             linewidth=3.0,
             alpha=0.45,
             transform=above,
         )
-    axes.plot([value, value], [0, height], color=_AMBER, linewidth=1, transform=above)
-    axes.plot([value], [height], "o", markersize=3, color=_AMBER, transform=above)
+    axes.plot([value, value], [0, height], color=AMBER, linewidth=1, transform=above)
+    axes.plot([value], [height], "o", markersize=3, color=AMBER, transform=above)
     is_right = _share_of_width(axes, value) > _LABEL_TURNS_AT
     axes.annotate(
         label,
@@ -245,7 +247,7 @@ def _mark_percentile(
         textcoords="offset points",
         ha="right" if is_right else "left",
         va="center",
-        color=_INK,
+        color=INK,
     )
 
 
@@ -261,17 +263,17 @@ def _draw_panel(axes: Axes, panel: Panel, unit: str, *, is_alone: bool) -> None:
         for column in (curve.low, curve.middle, curve.high)
     )
     for kind, start, end in panel.shaded:
-        axes.axvspan(start, end, color=_SHADES[kind], linewidth=0, zorder=0)
+        axes.axvspan(start, end, color=SHADES[kind], linewidth=0, zorder=0)
     if high != low:
-        axes.fill_between(curve.times_s, low, high, color=_PALE, linewidth=0)
-    axes.plot(curve.times_s, middle, color=_BLUE, linewidth=0.8)
+        axes.fill_between(curve.times_s, low, high, color=PALE, linewidth=0)
+    axes.plot(curve.times_s, middle, color=BLUE, linewidth=0.8)
     end_s = max(float(curve.times_s[-1]), *(end for *_, end in panel.shaded), 1e-9)
     axes.set_xlim(0, end_s)
     axes.xaxis.set_major_locator(MaxNLocator(6 if is_alone else 3))
-    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
     axes.grid(visible=True, axis="y")
     axes.set_axisbelow(True)
-    axes.set_title(panel.label, fontsize=8, color=_SOFT, pad=4)
+    axes.set_title(panel.label, fontsize=8, color=SOFT, pad=4)
 
 
 def _tick_values(axes: Axes, low: float, high: float, *, is_log: bool) -> None:
@@ -302,7 +304,8 @@ def _is_decade(value: float) -> bool:
     return f"{value:e}".startswith("1.0")
 
 
-def _plain(value: float, _position: int) -> str:
+def plain(value: float, _position: int) -> str:
+    """Write the number at a tick."""
     return f"{value:.4g}"
 
 
@@ -318,7 +321,7 @@ def _shortened(tag: re.Match[str]) -> str:
     return _LONG_DECIMAL.sub(r"\1", text)
 
 
-def _data_uri(figure: Figure) -> str:
+def data_uri(figure: Figure) -> str:
     """Write a figure as a ``data:`` URI of SVG, as small as keeps it sharp.
 
     Coordinates are cut to 0.1 pt; the font is named once; identifiers that nothing

@@ -16,6 +16,13 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import LlmDecode, Scenario, Server
 from harness.domain.workload import ModelArtifact, Workload
 from harness.report import charts
+from harness.report.powerview import (
+    BudgetView,
+    budgets,
+    energies_image,
+    idle_w,
+    zoom_image,
+)
 from harness.report.rowview import RowView
 from harness.report.series import (
     Panel,
@@ -61,6 +68,8 @@ class WorkloadView:
     memory: MemoryMeasured | None
     overhead: OverheadMeasured | None
     trials: tuple[TrialRecord, ...]
+    budgets: tuple[BudgetView, ...] = ()
+    """What the uncertainty of each figure of power and energy is made of."""
 
 
 def workload_views(
@@ -111,6 +120,7 @@ def _workload_view(
         memory=_largest(trials),
         overhead=next((t.overhead for t in trials if t.overhead is not None), None),
         trials=trials,
+        budgets=budgets(estimates),
     )
 
 
@@ -146,7 +156,7 @@ def _charts(
             memory = list(_memory_chart(runs, kind))
             has_memory = bool(memory)
             yield from memory
-        yield from _reading_chart(runs, kind, "power", "W")
+        yield from _power_charts(runs, kind)
 
 
 def _latency_charts(
@@ -225,6 +235,17 @@ def _reading_chart(
         image = charts.over_time(panels, unit, limit=limit)
         name = f"{channel}_time"
         yield ChartView(kind=name, scenario=kind, image=image, phases=_phases(panels))
+
+
+def _power_charts(runs: Sequence[TrialRecord], kind: str) -> Iterable[ChartView]:
+    """Power over time with idle as a line, zooms into it, and energies of queries."""
+    yield from _reading_chart(runs, kind, "power", "W", limit=idle_w(runs))
+    for name, image in (
+        ("power_zoom", zoom_image(runs)),
+        ("query_energy", energies_image(runs)),
+    ):
+        if image is not None:
+            yield ChartView(kind=name, scenario=kind, image=image)
 
 
 def _phases(panels: Sequence[Panel]) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ given" in the report. The tables `lab`, `customer`, `item`, `dates`, `sampling`,
 asks for. A device profile is shared between desks; this file stays on its own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.domain.plan import Boundary, Supply
 from harness.domain.record import LabInfo
 from harness.errors import SchemaError, UsageError
 from harness.plugins import Address
@@ -89,9 +91,18 @@ class WrittenConditions(Written):
 
 
 class WrittenDevice(Written):
-    """A target or a meter: where it is, as driver@link."""
+    """A target: where it is, as driver@link."""
 
     address: str
+
+
+class WrittenMeter(WrittenDevice):
+    """A meter: where it is, its calibration, and what its power is the power of."""
+
+    calibration: str = ""
+    """File of its calibration, from the folder of the lab file; empty: none."""
+    boundary: Boundary = Boundary.NOT_STATED
+    single_supply: bool | None = None
 
 
 class WrittenLab(Written):
@@ -112,17 +123,23 @@ class WrittenLab(Written):
     amendment_reason: str = ""
     conditions: WrittenConditions = WrittenConditions()
     targets: dict[str, WrittenDevice] = Field(default_factory=dict)
-    meters: dict[str, WrittenDevice] = Field(default_factory=dict)
+    meters: dict[str, WrittenMeter] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """What this desk has. `targets` and `meters` are addresses by name."""
+    """What this desk has. `targets` and `meters` are addresses by name.
+
+    `supplies` says of each meter what its power is the power of.
+    `calibrations` are files, by the name of the meter that they are of.
+    """
 
     info: LabInfo = field(default_factory=LabInfo)
     ambient_degc: float | None = None
     targets: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
+    supplies: dict[str, Supply] = field(default_factory=dict)
+    calibrations: dict[str, Path] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
         """Give the address of the target that is named like the profile, if any."""
@@ -145,6 +162,15 @@ def load_lab(path: Path) -> Lab:
         ambient_degc=_ambient(written.conditions, where),
         targets=_addresses(written.targets, f"{where}: /targets"),
         meters=_addresses(written.meters, f"{where}: /meters"),
+        calibrations={
+            name: path.parent / meter.calibration
+            for name, meter in written.meters.items()
+            if meter.calibration
+        },
+        supplies={
+            name: Supply(boundary=meter.boundary, is_single=meter.single_supply)
+            for name, meter in written.meters.items()
+        },
     )
 
 
@@ -199,7 +225,7 @@ def _ambient(conditions: WrittenConditions, where: str) -> float | None:
     return degc
 
 
-def _addresses(devices: dict[str, WrittenDevice], where: str) -> dict[str, str]:
+def _addresses(devices: Mapping[str, WrittenDevice], where: str) -> dict[str, str]:
     addresses = {}
     for name, device in devices.items():
         try:

@@ -306,15 +306,6 @@ def planned_window_s(meter: Accuracy, use: Use, target_ratio: float) -> float | 
     return max(shortest, _LEAST_READINGS * use.step_s, fine_s)
 
 
-def check_claim(
-    meter: Accuracy, power_w: float, claimed_ratio: float
-) -> Refused | None:
-    """Refuse a claimed relative U (k = 2) of gross energy that is below the floor."""
-    if claimed_ratio < floor_ratio(meter, power_w):
-        return _below_floor(meter, power_w, claimed_ratio)
-    return None
-
-
 def _below_floor(meter: Accuracy, power_w: float, claimed_ratio: float) -> Refused:
     floor = floor_ratio(meter, power_w)
     return Refused(

@@ -37,6 +37,7 @@ from harness.stats.group import (
 )
 from harness.stats.guarded import MOST_LOST_RATIO, Guarded, lost_ratio, net_energy
 from harness.stats.idle import Idle, baselines, guard_s, idle_power, rests
+from harness.stats.meterchecks import why_refused
 from harness.stats.metered import (
     MEANS,
     REFUSED,
@@ -58,6 +59,8 @@ published with MLPerf Inference v1.0, edge)."""
 WITHHELD_FOR = {
     Reason.READINGS_LOST: "readings-lost",
     Reason.NO_IDLE: "too-little-idle",
+    Reason.NOT_COVERED: "readings-incomplete",
+    Reason.NOT_BELIEVED: "readings-not-believed",
 }
 """Why an energy is refused → the reason that is given for the figure."""
 
@@ -160,7 +163,7 @@ def run_energy(trial: TrialRecord) -> RunEnergy | Refused | None:
     """Integrate one run.
 
     None where there are no readings over the window; refused where more than 0.1 % of
-    them are missing in it.
+    them are missing in it, or where they cannot be believed.
     """
     window, queries = window_of(trial), trial.queries
     if window is None or queries is None:
@@ -176,6 +179,9 @@ def energy_within(
 
     Where the device goes on working after the window, there is no guard behind it.
     """
+    refused = why_refused(trial)
+    if refused is not None:
+        return refused
     run = _laid_out(trial, window)
     if run is None:
         return None

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from harness.domain.estimate import Estimate
 from harness.domain.finding import Finding
 from harness.domain.origin import Origin
-from harness.domain.plan import Arm
+from harness.domain.plan import Arm, Boundary
 from harness.domain.record import RunRecord
 from harness.stats.group import groups_of, origin_of
+from harness.stats.linearity import check_linear
 from harness.stats.patterns import check_group
 from harness.stats.severity import SEVERITIES, finding
 from harness.stats.trialchecks import check_trial
@@ -36,6 +37,7 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
         *(one for trial in record.trials for one in check_trial(record, trial)),
         *_not_executed(record),
         *(one for group in groups_of(record) for one in check_group(group)),
+        *(one for group in groups_of(record) for one in check_linear(group)),
     ]
     unique: dict[tuple[str, ...], Finding] = {}
     for one in found:
@@ -93,6 +95,15 @@ def _official(record: RunRecord) -> Iterator[Finding]:
     ]
     if not ambients or None in ambients:
         yield finding("temperature-missing", "run")
+    supply = record.plan.supply
+    is_stated = supply.boundary is not Boundary.NOT_STATED and supply.is_single
+    if record.plan.meter and not is_stated:
+        yield finding(
+            "boundary-not-stated",
+            "run",
+            boundary=supply.boundary.value or "–",
+            single_supply=str(supply.is_single),
+        )
     units = record.lab.fields.get("sampling.units", "")
     if not units.isdecimal():
         yield finding("specimens-not-recorded", "run", asked=SPECIMENS_ASKED)

@@ -1,6 +1,7 @@
 """A record whose power readings lie on the clock of their trials, wherever they can.
 
 A meter has a clock of its own, or its readings are stamped when they reach the host.
+It may be calibrated: its readings are corrected by those lines first.
 Either way their times are not those of the queries, until the marks in the trace say
 how the two relate. That relation is derived here, from the record alone, so that a
 better one can be applied to an old record; the evidence keeps the times as they were.
@@ -13,6 +14,7 @@ is never used: readings that the host stamped keep those stamps, with their larg
 uncertainty, and readings of another clock stay on it and support no figure.
 """
 
+import json
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,14 +22,21 @@ from math import hypot, sqrt
 
 import numpy as np
 
+from harness.domain.calibration import CalibratedRange
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import RunRecord, TrialRecord
 from harness.loadgen.pulses import Burst, PulseTrain
+from harness.meters.correction import corrected
+from harness.schema.codec import from_plain
 from harness.stats.alignment import align
 from harness.stats.metered import MEANS, REFUSED, U_CLOCK, VALUES, latency_s
 from harness.stats.power import POWER, PowerTrace, is_metered, trace_of
 from harness.stats.relation import Refused, Relation, from_host_stamps
 from harness.units import NS_PER_S
+
+CALIBRATION_LINES = "meter.calibration_lines"
+"""Note that holds the lines of the meter's calibration, as JSON."""
+CORRECTED = "meter.corrected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +56,8 @@ def lay_over(record: RunRecord) -> RunRecord:
 
 
 def laid_over(trial: TrialRecord) -> TrialRecord:
-    """Give one trial with its power readings on its own clock."""
+    """Give one trial with its power readings corrected, and on its own clock."""
+    trial = _corrected(trial)
     trace = trace_of(trial.readings)
     if trace is None or MEANS in trial.notes or not is_metered(trace):
         return trial
@@ -60,6 +70,26 @@ def laid_over(trial: TrialRecord) -> TrialRecord:
         notes=notes,
         readings=tuple(
             _moved(block, trial.clock, laid.relation) for block in trial.readings
+        ),
+    )
+
+
+def _corrected(trial: TrialRecord) -> TrialRecord:
+    """Correct readings of power by the lines of their meter's calibration, once."""
+    lines = trial.notes.get(CALIBRATION_LINES)
+    if lines is None or CORRECTED in trial.notes:
+        return trial
+    ranges = from_plain(
+        tuple[CalibratedRange, ...], json.loads(lines), where=trial.trial.id
+    )
+    stated = trial.notes.get("meter.voltage_v")
+    volts = float(stated) if stated else None
+    return replace(
+        trial,
+        notes={**trial.notes, CORRECTED: "yes"},
+        readings=tuple(
+            corrected(block, ranges, volts) if block.channel.name == POWER else block
+            for block in trial.readings
         ),
     )
 

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     TOO_FEW_EDGES = "too-few-edges"
     NO_IDLE = "no-idle"
     READINGS_LOST = "readings-lost"
+    NOT_BELIEVED = "readings-not-believed"
+    """Readings stand still or change their unit, or the meter says it failed."""
     TOO_FEW_LENGTHS = "too-few-lengths"
     NOT_LINEAR = "not-linear"
     """Energy does not grow in proportion to the work."""

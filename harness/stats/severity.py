@@ -24,8 +24,18 @@ _INVALIDATING = (
 )
 _CONDITIONAL = (
     "readings-lost",
+    "meter-saturated",
+    "meter-lost",
+    "meter-silent",
+    "meter-failed",
+    "readings-stuck",
+    "power-unit-changed",
+    "below-threshold",
+    "power-state-changed",
     "baseline-drifted",
     "alignment-refused",
+    "energy-not-linear",
+    "boundary-not-stated",
     "condition-not-reached",
     "throttled-at-start",
     "fallback",
@@ -44,6 +54,9 @@ _CONDITIONAL = (
     "specimens-not-recorded",
 )
 _NOTES = (
+    "readings-repaired",
+    "range-changes",
+    "meter-clock-off",
     "drift-in-window",
     "step-in-window",
     "period-in-window",

@@ -15,6 +15,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
 from harness.stats.group import origin_of
 from harness.stats.idle import baselines, guard_s, idle_power
+from harness.stats.meterchecks import check_meter
 from harness.stats.metered import MEANS, REFUSED, VALUES, latency_s, u_clock_s
 from harness.stats.percentile import percentile_of_sorted
 from harness.stats.power import power_trace
@@ -56,7 +57,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fusion(trial)
     yield from _fallback(trial)
     yield from _conditions(record, trial)
-    yield from _meter(trial)
+    yield from check_meter(trial)
     yield from _alignment(trial)
     if trial.outcome is Outcome.DONE:
         for check in _OF_A_FINISHED_TRIAL:
@@ -170,13 +171,6 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     limit, start = asked.device_max_start_degc, reached.device_degc
     if limit is not None and start is not None and start > limit:
         yield finding("throttled-at-start", about, limit_degc=limit, start_degc=start)
-
-
-def _meter(trial: TrialRecord) -> Iterator[Finding]:
-    """Say so where the meter failed while the trial went on."""
-    reason = trial.notes.get("meter.failure")
-    if reason is not None:
-        yield finding("readings-lost", trial.trial.id, trial.trial.arm, reason=reason)
 
 
 def _alignment(trial: TrialRecord) -> Iterator[Finding]:

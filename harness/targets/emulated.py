@@ -38,7 +38,7 @@ from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.emulation.decoding import DecoderTimes, read_decoder
 from harness.emulation.graph_cost import cost_of_file
-from harness.emulation.power import Busy, Trace, trace
+from harness.emulation.power import Busy, Trace, trace, waveform
 from harness.emulation.predict import Prediction, check, emulation_of, predict
 from harness.emulation.service import Heat, durations_ns, median_ns, run_factor
 from harness.errors import DeployMismatch, Unsupported
@@ -337,7 +337,9 @@ def _power(
 ) -> ReadingsTaken:
     """Read the power of the whole trial, baselines included."""
     busy = _busy(device, prediction, [e for e in events if isinstance(e, QueryBlock)])
-    taken = trace(
+    # a simulated meter reads the marks, and must find their edges where they are
+    read = trace if trial.pulses is None else waveform
+    taken = read(
         busy,
         idle_w=prediction.idle_power_w,
         begin_ns=0,

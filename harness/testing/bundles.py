@@ -77,6 +77,7 @@ def events_of(trial: TrialRecord) -> Iterator[TrialEvent]:
             yield said
     for phase, at_ns in trial.phases:
         yield PhaseEntered(trial=name, phase=phase, at_ns=at_ns)
+    yield from trial.pulses
     if trial.queries is not None:
         yield from blocks_of(name, trial.queries)
     for block in trial.readings:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.clock import Deadline, VirtualClock
+from harness.meters.joulescope.opening import open_joulescope
 from harness.meters.opening import open_recorded
 from harness.plugins import Address
 from harness.testing.contracts import MeterContract
@@ -101,3 +102,17 @@ class TestLpm01aReplayed(MeterContract):
     @pytest.fixture
     def bench(self, capture: Path) -> MeterBench:
         return bench_at(f"lpm01a@replay:{capture}", truth=SMALL)
+
+
+class TestJoulescope(MeterContract):
+    @pytest.fixture
+    def bench(self) -> MeterBench:
+        clock = VirtualClock()
+        address = Address.parse("joulescope@sim:idle-10mW?seed=7")
+        return MeterBench(
+            clock=clock,
+            open=lambda _: open_joulescope(address, clock),
+            truth=SMALL,
+            seconds=0.5,
+            has_link=False,
+        )

@@ -136,6 +136,17 @@ class InaMeter:
 
 
 @dataclass(slots=True, kw_only=True)
+class Tally:
+    """What became of the lines so far."""
+
+    received: int = 0
+    missing: int = 0
+    damaged: int = 0
+    """Lines that failed their check or were none."""
+    over_range: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class _Place:
     """Where in the board's numbers and time the last reading was."""
 
@@ -164,7 +175,7 @@ class InaAcquisition:
         self._buffer = b""
         self._first_ns = 0
         self._place: _Place | None = None
-        self._good = self._missing = self._damaged = self._over_range = 0
+        self._tally = Tally()
 
     def blocks(self, until: Deadline) -> Iterator[ReadingBlock]:
         """Yield readings, about a tenth of a second at a time.
@@ -179,10 +190,14 @@ class InaAcquisition:
     def loss(self) -> Loss:
         """Readings missing by the board's own numbers."""
         return Loss(
-            missing=self._missing,
-            expected=self._good + self._missing,
-            over_range=self._over_range,
+            missing=self._tally.missing,
+            expected=self._tally.received + self._tally.missing,
+            over_range=self._tally.over_range,
         )
+
+    def tally(self) -> Tally:
+        """Tell what became of the lines so far."""
+        return self._tally
 
     def _collect(self, until: Deadline) -> None:
         begun_ns = self._clock.now_ns()
@@ -228,11 +243,11 @@ class InaAcquisition:
             if step_us >= wire.TIME_MODULUS_US // 2:
                 raise self._restarted("its time went back")
             step = (reading.sequence - place.sequence) % wire.SEQUENCE_MODULUS
-            self._missing += self._skipped(step, step_us, reading.flags)
+            self._tally.missing += self._skipped(step, step_us, reading.flags)
             place.sequence, place.time_us = reading.sequence, reading.time_us
             place.elapsed_us += step_us
-        self._good += 1
-        self._over_range += bool(reading.flags & wire.SATURATED)
+        self._tally.received += 1
+        self._tally.over_range += bool(reading.flags & wire.SATURATED)
         return place.elapsed_us
 
     def _skipped(self, step: int, step_us: int, flags: int) -> int:
@@ -258,12 +273,11 @@ class InaAcquisition:
     def _note_damage(self, garbage: Garbage) -> None:
         if self._place is None:
             return  # the rest of a line that was under way when the port was opened
-        self._damaged += 1
-        lines = self._good + self._damaged
-        if lines >= _LEAST_JUDGED and self._damaged > _MOST_DAMAGED * lines:
+        self._tally.damaged += 1
+        damaged, lines = self._tally.damaged, self._tally.received + self._tally.damaged
+        if lines >= _LEAST_JUDGED and damaged > _MOST_DAMAGED * lines:
             raise MeterError(
-                f"{self._damaged} of {lines} lines were damaged; the last: "
-                f"{garbage.detail}",
+                f"{damaged} of {lines} lines were damaged; the last: {garbage.detail}",
                 where=self._link.where,
                 remedy="Check line speed, cable and ground.",
             )

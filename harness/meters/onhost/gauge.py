@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.domain.reading import Channel
-from harness.errors import MeterError, Unsupported
+from harness.errors import MeterError, SupplyChanged, Unsupported
 from harness.meters.base import InstrumentDescription
 from harness.meters.onhost.sampling import HostMeter, Rates, read_int, read_text
 
@@ -140,7 +140,7 @@ def find_battery(root: Path) -> Battery:
 
 
 def require_discharging(root: Path, battery: Battery) -> None:
-    """Raise MeterError while a charger feeds the device."""
+    """Raise SupplyChanged while a charger feeds the device."""
     plugged = [
         folder.name
         for folder in sorted((root / "class" / "power_supply").glob("*"))
@@ -148,7 +148,7 @@ def require_discharging(root: Path, battery: Battery) -> None:
     ]
     status = _said(battery.folder, "status")
     if plugged or status not in {"Discharging", ""}:
-        raise MeterError(
+        raise SupplyChanged(
             f"A charger is plugged in ({', '.join(plugged) or status}): the battery's "
             "current is not what the device takes",
             where=str(battery.folder),

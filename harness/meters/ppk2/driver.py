@@ -210,6 +210,8 @@ class Tally:
     """Replaced by a moving average, after a change of range."""
     is_timebase_unclear: bool = False
     """Whether readings vanished of which the clock cannot tell how many."""
+    clock_ppm: float = 0.0
+    """By how much its clock is fast of the host's; 0 before ten seconds have gone."""
 
 
 class Ppk2Acquisition:
@@ -327,6 +329,7 @@ class Ppk2Acquisition:
                 self._place += unseen
                 self._tally.missing += unseen
         self._tally.is_timebase_unclear = self._watch.is_unclear
+        self._tally.clock_ppm = self._watch.fast_ppm() or 0.0
 
     def _judge(self) -> None:
         tally = self._tally

@@ -20,6 +20,8 @@ _WINDOW_NS = NS_PER_S
 _STEPS_KEPT = 9
 _MOST_DRIFT_NS = 200_000
 """In a window, at 200 parts per million: a larger step is no drift."""
+_LEAST_WINDOWS = 10
+"""A tenth of a millisecond of jitter at either end is 20 millionths of ten seconds."""
 _CLEAR = 0.25
 """A step that is further than this from a whole multiple is not clear."""
 
@@ -36,6 +38,7 @@ class ArrivalWatch:
         self._level_ns: int | None = None
         self._suspected_ns: int | None = None
         self._steps: deque[int] = deque(maxlen=_STEPS_KEPT)
+        self._followed: list[tuple[int, int]] = []
         self.is_unclear = False
         """Whether a step was no clear multiple: the time axis is degraded there."""
 
@@ -48,13 +51,26 @@ class ArrivalWatch:
         lateness_ns = arrival_ns - place * self._period_ns
         if self._window_ends_ns is None or arrival_ns >= self._window_ends_ns:
             is_first = self._window_ends_ns is None
+            ended_ns = self._window_ends_ns or arrival_ns
             envelope_ns, self._lateness_ns = self._lateness_ns, lateness_ns
             self._window_ends_ns = arrival_ns + _WINDOW_NS
             missing = 0 if is_first else self._judge(envelope_ns)
+            if not is_first and self._level_ns is not None:
+                self._followed.append((ended_ns, self._level_ns))
             self._lateness_ns -= missing * self._period_ns
             return missing
         self._lateness_ns = min(self._lateness_ns, lateness_ns)
         return 0
+
+    def fast_ppm(self) -> float | None:
+        """Say by how many millionths the meter's clock is fast of the host's.
+
+        The slope of the envelope over all windows; None before it means anything.
+        """
+        if len(self._followed) < _LEAST_WINDOWS:
+            return None
+        (first_ns, first), (last_ns, last) = self._followed[0], self._followed[-1]
+        return -1e6 * (last - first) / (last_ns - first_ns)
 
     def _judge(self, envelope_ns: int) -> int:
         if self._level_ns is None:

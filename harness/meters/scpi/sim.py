@@ -84,12 +84,14 @@ class Wt310eSimulator:
             "timer": "0,0,0",
         }
         self.items = {1: "U,1", 2: "I,1", 3: "P,1"}
+        self._power_on_ns: int | None = None
         self.commands: list[str] = []
         """Every command that it was given, in order."""
 
     def receive(self, data: bytes, now_ns: int) -> None:
         """Take commands; one that waits holds up those that come after it."""
         self._inbox += data
+        self._switch_on(now_ns)
         *lines, self._inbox = self._inbox.split(b"\n")
         for line in lines:
             self._queue += _units(line.decode("ascii", errors="replace").strip())
@@ -97,6 +99,7 @@ class Wt310eSimulator:
 
     def transmit(self, now_ns: int) -> bytes:
         """Give the answers that are ready."""
+        self._switch_on(now_ns)
         self._advance(now_ns)
         out, self._outbox = self._outbox, b""
         return b"" if self._is_silent(now_ns) else out
@@ -108,20 +111,27 @@ class Wt310eSimulator:
         if self._outbox:
             return now_ns
         if self._awaited:
-            return self._epoch_ns + (self._updates + 1) * self._period_ns
+            end_ns = self._epoch_ns + (self._updates + 1) * self._period_ns
+            return (self._power_on_ns or 0) + end_ns
         return None
+
+    def _switch_on(self, now_ns: int) -> None:
+        """Begin to measure at the first contact; the host's clock may be days old."""
+        if self._power_on_ns is None:
+            self._power_on_ns = now_ns
 
     def _is_silent(self, now_ns: int) -> bool:
         after = self._fault.silent_after_s
-        return after is not None and now_ns >= after * _NS
+        since_ns = now_ns - (self._power_on_ns or 0)
+        return after is not None and since_ns >= after * _NS
 
     @property
     def _period_ns(self) -> int:
         return round(_PERIODS_S[str(self.settings["rate"])] * _NS)
 
     def _advance(self, now_ns: int) -> None:
-        self._now_ns = now_ns
-        due = (now_ns - self._epoch_ns) // self._period_ns
+        self._now_ns = now_ns - (self._power_on_ns or 0)
+        due = (self._now_ns - self._epoch_ns) // self._period_ns
         while self._updates < due:
             self._renew()
         while self._queue and not self._awaited:

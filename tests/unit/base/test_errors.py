@@ -5,7 +5,14 @@ import inspect
 import pytest
 
 from harness import errors
-from harness.errors import AgentDied, ExitCode, HarnessError, SchemaError, UnknownName
+from harness.errors import (
+    AgentDied,
+    ExitCode,
+    HarnessError,
+    ReaderDied,
+    SchemaError,
+    UnknownName,
+)
 
 
 def all_errors() -> list[type[HarnessError]]:
@@ -68,4 +75,5 @@ def test_exit_codes_are_those_that_are_documented() -> None:
 def test_only_what_may_help_to_repeat_is_transient() -> None:
     transient = {error.__name__ for error in all_errors() if error.is_transient}
 
-    assert transient == {"LinkTimeout", "LinkClosed", AgentDied.__name__}
+    died = {AgentDied.__name__, ReaderDied.__name__}
+    assert transient == {"LinkTimeout", "LinkClosed", *died}

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from harness.domain.plan import Arm
+from harness.domain.plan import Arm, Pulses, Trial
 from harness.domain.scenario import ColdStart, Periodic, SingleStream, Sustained
 from harness.domain.workload import Suite, Workload
 from harness.errors import UnknownName
 from harness.planning import (
     Ingredients,
+    MeterUse,
     expected_seconds,
     make_plan,
     preset_named,
@@ -152,3 +153,75 @@ def test_a_sustained_run_is_expected_to_last_as_long_as_it_is() -> None:
 def test_an_unknown_preset_is_named_with_the_near_ones() -> None:
     with pytest.raises(UnknownName, match="'quick'"):
         preset_named("quik")
+
+
+def a_meter(step_ns: int = 1_000_000, latency_ns: int = 0) -> MeterUse:
+    return MeterUse(
+        address="ppk2@sim:",
+        step_ns=step_ns,
+        latency_ns=latency_ns,
+        pulses=Pulses(chips=31, chip_ns=20_000_000, seed=0),
+    )
+
+
+def device_trials(parts: Ingredients) -> list[Trial]:
+    return [t for t in make_plan(parts).trials if t.arm is Arm.DEVICE]
+
+
+def test_a_meter_asks_for_marks_of_their_own_in_every_trial_but_cold_starts() -> None:
+    trials = device_trials(
+        replace(ingredients(), target="local@", host_models={}, meter=a_meter())
+    )
+
+    starts = [t for t in trials if isinstance(t.scenario, ColdStart)]
+    marked = [t.pulses for t in trials if not isinstance(t.scenario, ColdStart)]
+    assert all(t.pulses is None for t in starts)
+    assert None not in marked
+    assert len({p.seed for p in marked if p}) == len(marked)
+    assert all(t.pulses is None for t in make_plan(ingredients()).trials)
+
+
+def test_a_slow_meter_gets_idle_that_it_can_read_and_a_warm_up_that_it_can_see() -> (
+    None
+):
+    slow = a_meter(step_ns=NS_PER_S, latency_ns=NS_PER_S)
+    trial = device_trials(
+        replace(ingredients(), target="local@", host_models={}, meter=slow)
+    )[0]
+
+    assert trial.baseline_ns >= (10 + 3 + 1) * NS_PER_S
+    assert trial.warm_up.duration_ns >= (3 + 1) * NS_PER_S
+
+
+def test_with_a_meter_runs_differ_in_length_so_that_energy_can_be_held_to_a_line() -> (
+    None
+):
+    parts = replace(ingredients(), target="local@", host_models={}, meter=a_meter())
+    windows = {
+        t.run: t.minimum.duration_ns
+        for t in device_trials(parts)
+        if isinstance(t.scenario, SingleStream)
+    }
+
+    energy_ns = parts.preset.energy_window_ns
+    assert windows == {1: energy_ns, 2: energy_ns * 3 // 2, 3: 2 * energy_ns}
+
+
+def test_a_claim_lengthens_the_windows_that_are_shorter() -> None:
+    claimed = replace(a_meter(), window_ns=200 * NS_PER_S)
+    parts = replace(ingredients(), target="local@", host_models={}, meter=claimed)
+
+    assert min(
+        t.minimum.duration_ns
+        for t in device_trials(parts)
+        if not isinstance(t.scenario, ColdStart)
+    ) == (200 * NS_PER_S)
+
+
+def test_the_time_that_marks_take_is_in_the_time_expected() -> None:
+    parts = replace(ingredients(), target="local@", host_models={}, meter=a_meter())
+    marked = next(t for t in device_trials(parts) if t.pulses)
+
+    plain = expected_seconds(replace(marked, pulses=None))
+
+    assert expected_seconds(marked) - plain == pytest.approx(2 * 37 * 0.02)

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bench.metering import Metering, metered, thinned
+from harness.bench.metering import Metering, metered
 from harness.clock import Deadline, VirtualClock
 from harness.domain.origin import Origin
 from harness.domain.query import Noted, ReadingsTaken
 from harness.domain.reading import Channel, Loss, ReadingBlock
 from harness.errors import LinkClosed, UnknownName, Unsupported
 from harness.meters.base import InstrumentDescription
+from harness.meters.decoding import thinned
 
 STEP_NS = 10_000
 

@@ -1,12 +1,20 @@
 """A trace of power holds exactly the energy of the work."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.emulation.power import READINGS_AT_MOST, Busy, trace
+from harness.emulation.power import (
+    READINGS_AT_MOST,
+    Busy,
+    Trace,
+    trace,
+    waveform,
+)
 
 
 def busy(*stretches: tuple[int, int, float]) -> Busy:
@@ -27,9 +35,10 @@ def widths(times: NDArray[np.int64], begin: int) -> NDArray[np.int64]:
         st.tuples(st.integers(0, 40_000_000), st.integers(1, 40_000_000)), max_size=30
     ),
     idle_w=st.floats(0.0, 1.0),
+    read=st.sampled_from([trace, waveform]),
 )
 def test_the_energy_of_the_trace_is_that_of_the_work(
-    lengths: list[tuple[int, int]], idle_w: float
+    lengths: list[tuple[int, int]], idle_w: float, read: Callable[..., Trace]
 ) -> None:
     now, stretches, expected_j = 5_000, [], 0.0
     for gap, length in lengths:
@@ -37,7 +46,10 @@ def test_the_energy_of_the_trace_is_that_of_the_work(
         now += gap + length
         expected_j += (idle_w * gap + 2.0 * length) * 1e-9
 
-    taken = trace(busy(*stretches), idle_w=idle_w, begin_ns=5_000, end_ns=now)
+    taken = read(
+        busy(*stretches), idle_w=idle_w, begin_ns=5_000, end_ns=now + 1_000_000
+    )
+    expected_j += idle_w * 1e-3
 
     energy_j = float(taken.watts @ widths(taken.times_ns, 5_000)) * 1e-9
     assert energy_j == pytest.approx(expected_j, rel=1e-9, abs=1e-12)
@@ -50,6 +62,15 @@ def test_a_reading_is_the_mean_over_the_interval_that_ends_at_its_time() -> None
 
     assert taken.times_ns.tolist() == [10 * ms, 20 * ms, 25 * ms]
     assert taken.watts.tolist() == pytest.approx([1.0, 2.0, 1.0])
+
+
+def test_a_waveform_has_its_edges_where_the_work_has_them() -> None:
+    taken = waveform(
+        busy((12, 17, 3.0), (17, 20, 2.0)), idle_w=1, begin_ns=0, end_ns=25
+    )
+
+    assert taken.times_ns.tolist() == [12, 17, 20, 25]
+    assert taken.watts.tolist() == [1.0, 3.0, 2.0, 1.0]
 
 
 def test_without_work_every_reading_is_idle() -> None:

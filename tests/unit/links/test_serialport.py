@@ -1,15 +1,19 @@
 """Serial ports: one meaning for each way in which an operating system says no."""
 
+import errno
 import os
 import pty
+import termios
 import tty
 from collections.abc import Iterator
 
 import pytest
+import serial
 
 from harness.clock import Deadline, SystemClock
 from harness.errors import LinkClosed, LinkError, UnknownName
 from harness.links.bytelink import Parity, open_link, read_exactly
+from harness.links.serialport import _meaning
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_a_port_is_opened_by_one_program_only(terminal: tuple[int, int, str]) ->
 
     with (
         open_link(f"serial:{name}"),
-        pytest.raises(LinkError, match="in use by another program"),
+        pytest.raises(LinkError, match=rf"in use by pid {os.getpid()} \("),
         open_link(f"serial:{name}"),
     ):
         pass
@@ -92,6 +96,47 @@ def test_unplugging_is_told_as_the_device_went_away(
 
         with pytest.raises(LinkClosed, match="The device went away"):
             link.read(1, soon())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        serial.SerialException("device reports readiness to read but returned no data"),
+        OSError(errno.EIO, "Input/output error"),
+        termios.error(errno.EIO, "Input/output error"),
+        OSError(errno.ENODEV, "No such device"),
+    ],
+    ids=["pyserial", "EIO", "termios", "ENODEV"],
+)
+def test_every_error_of_an_unplugged_port_has_one_meaning(error: Exception) -> None:
+    with pytest.raises(LinkClosed, match="The device went away"), _meaning("/dev/x"):
+        raise error
+
+
+def test_a_port_that_may_not_be_opened_says_how_to_gain_the_right() -> None:
+    with (
+        pytest.raises(LinkError, match="usermod -aG dialout") as caught,
+        _meaning("/dev/ttyNOPE"),
+    ):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    assert "udev" in caught.value.remedy
+
+
+def test_what_came_before_the_unplugging_is_given_first(
+    terminal: tuple[int, int, str],
+) -> None:
+    device, port, name = terminal
+
+    with open_link(f"serial:{name}") as link:
+        os.write(device, b"last words")
+        first = link.read(100, soon())
+        os.close(port)
+        os.close(device)
+        with pytest.raises(LinkClosed):
+            link.write(b"x" * 100)
+
+    assert first == b"last words"
 
 
 @pytest.mark.parametrize(

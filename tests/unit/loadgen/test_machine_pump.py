@@ -333,6 +333,18 @@ def test_marks_come_after_the_first_baseline_and_before_the_last() -> None:
     assert starts[Phase.LOAD] - starts[Phase.PREAMBLE] == marked.duration_ns
 
 
+def test_marks_wait_until_the_last_period_is_over() -> None:
+    bench = Bench()
+    period = Periodic(period_ns=200 * MS, deadline_ns=200 * MS)
+    pulses = plan_pulses(MS, seed=7).planned()
+
+    bench.run(replace(a_trial(scenario=period), pulses=pulses))
+
+    last_due = max(bench.column(Phase.MEASURED, "scheduled_ns"))
+    after = [e for e in bench.events if isinstance(e, PulsesMade)][-1]
+    assert after.rises_ns[0] >= last_due + period.period_ns
+
+
 def test_a_cold_start_makes_no_marks() -> None:
     bench = Bench()
     pulses = plan_pulses(MS, seed=7).planned()

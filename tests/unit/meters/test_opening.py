@@ -180,8 +180,8 @@ def test_a_meter_is_opened_over_a_port_and_over_the_network(way: str) -> None:
     values = [value for block in blocks for value in block.values]
     assert len(values) > 300
     assert np.mean(values) == pytest.approx(0.01, rel=0.02)
-    # a wire to a real port is a measurement; that this end is simulated it cannot know
-    assert {block.origin for block in blocks} == {Origin.MEASURED}
+    # at the other end is a program of this machine, whatever it says it is
+    assert {block.origin for block in blocks} == {Origin.SIMULATED}
     assert simulator.commands[-1] == "hrc"
 
 

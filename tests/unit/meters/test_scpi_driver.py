@@ -412,3 +412,18 @@ def test_a_profile_can_be_named_for_an_instrument_that_is_not_in_the_table() -> 
     meter = connect(LoopLink(clone, clock, "sim:"), clock, inputs)
 
     assert read(meter, clock, 0.9, "power")[0]["power"][0][1] == 5.0
+
+
+def test_the_simulator_is_quick_on_a_host_that_has_been_up_for_a_year() -> None:
+    year_ns = 365 * 86_400 * 1_000_000_000
+    asked: list[float] = []
+
+    def load(second: float) -> float:
+        asked.append(second)
+        return 61.0
+
+    simulator = Wt310eSimulator(load)
+    simulator.receive(b"*IDN?\n", year_ns)
+
+    assert simulator.transmit(year_ns + 1000).startswith(b"YOKOGAWA")
+    assert len(asked) < 100
