@@ -240,6 +240,8 @@ def _reading_chart(
 def _power_charts(runs: Sequence[TrialRecord], kind: str) -> Iterable[ChartView]:
     """Power over time with idle as a line, zooms into it, and energies of queries."""
     yield from _reading_chart(runs, kind, "power", "W", limit=idle_w(runs))
+    if kind == LlmDecode.__name__:
+        return  # answers of several users overlap: no energy is one answer's own
     for name, image in (
         ("power_zoom", zoom_image(runs)),
         ("query_energy", energies_image(runs)),
