@@ -40,7 +40,6 @@ TIER_WORDS: dict[str, set[str]] = {
         "ad",
         "food",
         "tvsr",
-        "tvsr_frame",
         "voice_e2e",
     },
     "industrial": {"ad", "vib", "defect", "ocr_line"},
