@@ -9,13 +9,14 @@ weights are read once a step whatever the number of users, the cache once for ea
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
 
 import onnx
 
+from harness.domain.finding import Finding, Severity
 from harness.domain.profile import DeviceProfile
 from harness.emulation.graph_cost import GraphCost, NodeCost
 from harness.emulation.operators import OperatorClass
@@ -23,6 +24,11 @@ from harness.emulation.predict import Prediction, predict
 from harness.emulation.tensors import attribute, item_bytes
 
 _PRODUCTS = frozenset({"MatMul", "Gemm", "MatMulNBits"})
+UNCERTAINTY = 1.2
+"""Standard uncertainty of ln(time) of a decoder. The weights of a language model fit no
+cache, and those of the networks that rates come from often do: Llama-3.1-8B in four
+bits on Snapdragon X Elite decodes at 9.4 to 10.0 tokens/s (Qualcomm AI Hub Models,
+2026), which is 3.4 times as long a token as the rates give; ln 3.4 = 1.2."""
 _FLOAT_BYTES = 4
 _FAR = 1024
 """A context far enough that the slope of a step's time shows."""
@@ -106,9 +112,23 @@ class DecoderTimes:
         self._line: dict[int, tuple[float, float]] = {}
 
     def at_rest(self, context: int) -> Prediction:
-        """Predict one step with that much context: memory, power, load, scatter."""
+        """Predict one step with that much context: memory, power, load, scatter.
+
+        The rates of a profile come from other networks, and the prediction says so.
+        """
         cost = self._graph.cost(users=1, tokens=1, past=context)
-        return predict(self._profile, cost)
+        found = predict(self._profile, cost)
+        beyond = Finding(
+            code="outside-emulation-domain",
+            severity=Severity.NOTE,
+            subject="model",
+            values={"decoder": "rates are of networks that are no decoders"},
+        )
+        return replace(
+            found,
+            relative_uncertainty=max(found.relative_uncertainty, UNCERTAINTY),
+            findings=(*found.findings, beyond),
+        )
 
     @property
     def cache_bytes_per_token(self) -> int:

@@ -1,10 +1,18 @@
 """What a decoder asks of a device, from its graph: products, cache, growth."""
 
+from math import log
 from pathlib import Path
 
 import pytest
 
-from harness.emulation.decoding import DecoderGraph, DecoderTimes, read_decoder
+from harness.emulation.decoding import (
+    UNCERTAINTY,
+    Attention,
+    DecoderGraph,
+    DecoderTimes,
+    Product,
+    read_decoder,
+)
 from harness.schema.profile import load_profile, profile_path
 from harness.testing.decoders import (
     HEAD,
@@ -72,6 +80,48 @@ def test_longer_prompts_contexts_and_more_users_take_longer(
     assert times.step_s(1, 2000.0) > times.step_s(1, 10.0)
     assert times.step_s(8, 10.0) > times.step_s(1, 10.0)
     assert times.step_s(8, 10.0) < 8 * times.step_s(1, 10.0)
+
+
+def test_a_prediction_says_that_its_rates_are_of_other_networks(
+    times: DecoderTimes,
+) -> None:
+    found = times.at_rest(10)
+
+    assert found.relative_uncertainty >= UNCERTAINTY
+    assert "outside-emulation-domain" in {one.code for one in found.findings}
+
+
+def test_a_published_decoder_lies_within_the_uncertainty_of_its_prediction() -> None:
+    # Llama-3.1-8B w4 on Snapdragon X Elite, NPU: 9.4 to 10.0 tokens/s, and 208 to
+    # 212 ms to the first token of 128 (Qualcomm AI Hub Models, 2026, perf.yaml)
+    layers, width, hidden, vocabulary = 32, 4096, 14336, 128256
+    shapes = [(width, width), (width, 1024), (width, 1024), (width, width)]
+    shapes += [(width, hidden), (width, hidden), (hidden, width)]
+    products = tuple(
+        Product(
+            name="p",
+            operator="MatMulNBits",
+            inputs=inputs,
+            outputs=outputs,
+            weight_bytes=inputs * outputs * 9 // 16,
+            is_wide=False,
+            is_last=outputs == vocabulary,
+        )
+        for inputs, outputs in [*shapes * layers, (width, vocabulary)]
+    )
+    attention = Attention(heads=32, kv_heads=8, head=128, item_bytes=2)
+    size = sum(one.weight_bytes for one in products)
+    graph = DecoderGraph(
+        products=products,
+        layers=(attention,) * layers,
+        kernels=6 * layers,
+        weight_bytes=size,
+        file_bytes=size,
+    )
+    times = DecoderTimes(load_profile(profile_path("computer")), graph)
+
+    assert abs(log(0.103 / times.step_s(1, 192.0))) < 2 * UNCERTAINTY
+    assert abs(log(0.210 / times.prefill_s(128))) < 2 * UNCERTAINTY
 
 
 def test_memory_is_predicted_with_the_context_in_it(times: DecoderTimes) -> None:
