@@ -18,7 +18,7 @@ doctor: $(VENV)/.installed ## look at this machine and say what would disturb a 
 	@$(BIN)/duanping doctor
 
 test: $(VENV)/.installed-dev ## run all tests
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(VENV)/.installed-dev ## linters, types, layering, spelling: what CI checks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/codespell

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.agent.pin import Pin
 from harness.agent.telemetry import MemoryWatch, resident_bytes
 from harness.agent.workbench import burn_until, read_model
 from harness.clock import Clock
@@ -118,6 +119,8 @@ class TalkBench:
         self._enter = enter
         self._session: DecodingSession | None = None
         self._listener: Listener | None = None
+        pulses = order.trial.pulses
+        self._pin = Pin(pulses.pin if pulses else "")
         require_context(order)
 
     @property
@@ -159,8 +162,8 @@ class TalkBench:
             number += 1
 
     def work_until(self, instant_ns: int) -> None:
-        """Keep a core busy until the instant: a load whose edges are sharp."""
-        burn_until(instant_ns, self._clock)
+        """Keep a core busy until the instant, as `Workbench.work_until`."""
+        burn_until(instant_ns, self._clock, self._pin)
 
     def check_outputs(self) -> OutputsChecked | None:
         """Answer the last prompts of a single user again, untimed, and compare."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.agent.outputs import OutputCheck, chosen
+from harness.agent.pin import Pin
 from harness.agent.pipeline import PipelineSession, open_stages
 from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
@@ -62,11 +63,16 @@ def bind(session: Session, inputs: QueryInputs) -> tuple[Query, BoundQuery]:
     return _in_turn([query.call for query in bound]), bound[-1]
 
 
-def burn_until(instant_ns: int, clock: Clock) -> None:
-    """Keep a core busy until the instant."""
+def burn_until(instant_ns: int, clock: Clock, pin: Pin) -> None:
+    """Keep a core busy until the instant, and the pin high meanwhile.
+
+    Raises TargetError where the pin cannot be moved.
+    """
     now_ns = clock.now_ns
+    pin.move(b"1")
     while now_ns() < instant_ns:
         pass
+    pin.move(b"0")
 
 
 def read_model(order: Order) -> ModelFile:
@@ -104,6 +110,8 @@ class Workbench:
         self._session: Session | None = None
         self._inner_ns = array("q")
         self._queries: list[tuple[Query, BoundQuery]] = []
+        pulses = order.trial.pulses
+        self._pin = Pin(pulses.pin if pulses else "")
         self._check: OutputCheck | None = None
         self._watch: Iterator[Query] | None = None
 
@@ -145,8 +153,12 @@ class Workbench:
         return self._watch
 
     def work_until(self, instant_ns: int) -> None:
-        """Keep a core busy until the instant: a load whose edges are sharp."""
-        burn_until(instant_ns, self._clock)
+        """Keep a core busy until the instant: a load whose edges are sharp.
+
+        A pin that a meter watches is high meanwhile. Raises TargetError where the pin
+        cannot be moved.
+        """
+        burn_until(instant_ns, self._clock, self._pin)
 
     def check_outputs(self, first: Feeds) -> OutputsChecked | None:
         """Compute again what was looked at; None where no query was measured.

@@ -14,7 +14,8 @@ from harness.clock import Clock, Deadline
 from harness.domain.reading import Channel, ReadingBlock
 from harness.errors import EquipmentError
 from harness.meters.base import Acquisition, InstrumentDescription, Meter
-from harness.meters.decoding import POWER, tally_of, thinned
+from harness.meters.decoding import POWER, tally_of, thinned, with_changes
+from harness.meters.edges import edge_channels
 from harness.units import NS_PER_S
 
 _TURN_S = 0.5
@@ -24,9 +25,10 @@ _TURN_S = 0.5
 class InProcess:
     """A meter that was opened here. A `Source`."""
 
-    def __init__(self, meter: Meter, clock: Clock) -> None:
+    def __init__(self, meter: Meter, clock: Clock, *, edges: bool = False) -> None:
         self._meter = meter
         self._clock = clock
+        self._wanted = (POWER, *(edge_channels(meter.channels()) if edges else ()))
         self.identity: InstrumentDescription = meter.identify()
         self.channels: tuple[Channel, ...] = meter.channels()
 
@@ -36,7 +38,7 @@ class InProcess:
     @contextmanager
     def taking(self, trial: str) -> Iterator[Taking]:  # noqa: ARG002 - of the protocol
         """Read power in a thread for as long as the context is open."""
-        taking, turn = Taking(), _Turns(self._meter, self._clock)
+        taking, turn = Taking(), _Turns(self._meter, self._clock, self._wanted)
         thread = threading.Thread(target=turn.read, name="meter", daemon=True)
         thread.start()
         try:
@@ -48,7 +50,7 @@ class InProcess:
 
     def taken_until(self, until_ns: int) -> Taken:
         """Read power here and now until the clock says so: for virtual time."""
-        turns = _Turns(self._meter, self._clock)
+        turns = _Turns(self._meter, self._clock, self._wanted)
         turns.read(until_ns)
         return turns.taken()
 
@@ -56,9 +58,10 @@ class InProcess:
 class _Turns:
     """Turns of reading, until told to stop or until the meter fails."""
 
-    def __init__(self, meter: Meter, clock: Clock) -> None:
+    def __init__(self, meter: Meter, clock: Clock, wanted: tuple[str, ...]) -> None:
         self.stopped = threading.Event()
         self._meter = meter
+        self._wanted = wanted
         self._clock = clock
         self._begun_ns = clock.now_ns()
         self._blocks: list[ReadingBlock] = []
@@ -72,12 +75,13 @@ class _Turns:
         A meter that fails ends this, not the trial.
         """
         try:
-            with self._meter.acquire([POWER]) as acquisition:
+            with self._meter.acquire(self._wanted) as acquisition:
                 self._acquisition = acquisition
                 while not self.stopped.is_set():
                     until = Deadline.after(_TURN_S, self._clock)
                     for block in acquisition.blocks(until):
-                        self._blocks.append(thinned(block))
+                        is_power = block.channel.name == POWER
+                        self._blocks.append(thinned(block) if is_power else block)
                     if until_ns is not None and self._clock.now_ns() >= until_ns:
                         break
         except EquipmentError as error:
@@ -89,7 +93,7 @@ class _Turns:
         if self._acquisition is None:
             return Taken(fault=self._fault)
         return Taken(
-            blocks=tuple(block for block in self._blocks if len(block.values)),
+            blocks=with_changes([one for one in self._blocks if len(one.values)]),
             loss=self._acquisition.loss(),
             tally=tally_of(self._acquisition),
             fault=self._fault,

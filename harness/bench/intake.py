@@ -63,6 +63,8 @@ class Request:
     supply: Supply | None = None
     """What the meter's power is the power of; None: as the lab file says."""
     claim: Claim | None = None
+    pin: str = ""
+    """File on the device that moves a pin which the meter watches."""
     suite: str | None = None
     model: Path | None = None
     role: str | None = None
@@ -197,6 +199,9 @@ def _meter(
         return None
     supply = request.supply or lab.supplies.get(profile.name, Supply())
     use = meter_use(address, supply)
+    pin = request.pin or lab.pins.get(profile.name, "")
+    if pin and use.pulses is not None:
+        use = replace(use, pulses=replace(use.pulses, pin=pin))
     if request.claim is None:
         return use
     claim = request.claim

@@ -127,10 +127,15 @@ def _facts(one: InstrumentDescription) -> dict[str, str]:
 
 @contextmanager
 def metered(
-    address: str, clock: SystemClock, calibration: Calibration | None = None
+    address: str,
+    clock: SystemClock,
+    calibration: Calibration | None = None,
+    *,
+    edges: bool = False,
 ) -> Iterator[Metering | None]:
     """Open the meter of a run by its address; an empty one gives None.
 
+    With `edges`, what its logic inputs saw is kept as well.
     What it reads is kept as it is; the lines of its calibration are noted beside it,
     and correct it when figures are derived. Raises UnknownName, LinkError or MeterError
     where it cannot be opened, NotCalibrated where the calibration does not fit it.
@@ -145,9 +150,10 @@ def metered(
             check_address(where)
         source: Source
         if opener is open_meter and not is_captured(where):
-            source = stack.enter_context(OutOfProcess.opened(where, clock))
+            source = stack.enter_context(OutOfProcess.opened(where, clock, edges=edges))
         else:
-            source = InProcess(stack.enter_context(opener(where, clock)), clock)
+            meter = stack.enter_context(opener(where, clock))
+            source = InProcess(meter, clock, edges=edges)
         if calibration is not None:
             require_fitting(calibration, source.identity, clock.utc_now().date())
         yield Metering(source, clock, calibration)
@@ -167,7 +173,7 @@ class Recording:
         blocks = self.taken.blocks
         if "meter.failure" not in notes and _is_too_much(self.taken.loss):
             # what of them was kept cannot tell the energy of what was lost
-            notes |= _failure(
+            notes |= failure(
                 "readings-lost",
                 f"{self.taken.loss.missing} of {self.taken.loss.expected} lost "
                 f"(limit {LOSS_LIMIT:.1%})",
@@ -178,7 +184,7 @@ class Recording:
             accuracy = dict(self._accuracy(blocks)) if blocks else {}
         except NotCalibrated as error:
             # power of which nobody says how wrong it may be supports no figure
-            notes |= _failure(error.code, error.sentence())
+            notes |= failure(error.code, error.sentence())
             blocks, accuracy = (), {}
         for block in blocks:
             yield ReadingsTaken(trial=self._trial, block=block)
@@ -186,7 +192,9 @@ class Recording:
             yield Noted(trial=self._trial, key=key, value=value)
 
     def _accuracy(self, blocks: tuple[ReadingBlock, ...]) -> Iterator[tuple[str, str]]:
-        watts = np.concatenate([np.asarray(block.values) for block in blocks])
+        watts = np.concatenate(
+            [np.asarray(b.values) for b in blocks if b.channel.name == POWER]
+        )
         for note in limit_notes(self._trial, watts, self._limits):
             yield note.key, note.value
 
@@ -195,14 +203,15 @@ def _is_too_much(loss: Loss) -> bool:
     return loss.missing > LOSS_LIMIT * loss.expected
 
 
-def _failure(code: str, sentence: str) -> dict[str, str]:
+def failure(code: str, sentence: str) -> dict[str, str]:
+    """Note why there is no energy, by code and in words."""
     return {"meter.failure": sentence, "meter.failure_code": code}
 
 
 def _account(taken: Taken) -> Iterator[tuple[str, str]]:
     """Note what became of the readings, in numbers and, after a fault, in words."""
     if taken.fault is not None:
-        yield from _failure(taken.fault.code, taken.fault.sentence()).items()
+        yield from failure(taken.fault.code, taken.fault.sentence()).items()
         yield "meter.failure_after_s", f"{taken.fault_after_s:.2f}"
     yield "meter.readings_lost", str(taken.loss.missing)
     yield "meter.readings_expected", str(taken.loss.expected)

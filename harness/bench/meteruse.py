@@ -26,6 +26,8 @@ RECORDED_HZ = 1000.0
 _RECORDER_STEP_NS, _RECORDER_MARK_NS = NS_PER_S // 10, NS_PER_S // 100
 """A recorder whose file comes later may be of any rate: idle lasts long enough for ten
 readings a second, and marks are made for a hundred."""
+_OUTSIDE = (*DRIVERS, "joulescope")
+"""Instruments with a clock of their own; counters of the machine have the machine's."""
 _MARKED_FROM_HZ = 100.0
 """Slower meters would need minutes of marks; guards do without (docs: energy)."""
 
@@ -51,7 +53,7 @@ def meter_use(address: str, supply: Supply) -> MeterUse:
     except NotCalibrated:
         return MeterUse(address=address, step_ns=NS_PER_S, supply=supply)
     step_ns = round(NS_PER_S / min(sheet.readings_hz, RECORDED_HZ))
-    is_marked = driver in DRIVERS and sheet.readings_hz >= _MARKED_FROM_HZ
+    is_marked = driver in _OUTSIDE and sheet.readings_hz >= _MARKED_FROM_HZ
     return MeterUse(
         address=address,
         step_ns=step_ns,

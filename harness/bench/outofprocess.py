@@ -38,8 +38,11 @@ PAUSE_NS = NS_PER_S
 class OutOfProcess:
     """A meter that a reader holds. A `Source`. Made by `opened`."""
 
-    def __init__(self, address: Address, clock: Clock, folder: Path) -> None:
+    def __init__(
+        self, address: Address, clock: Clock, folder: Path, *, edges: bool = False
+    ) -> None:
         self._address = address
+        self._edges = edges
         self._clock = clock
         self._folder = folder
         self._stack = ExitStack()
@@ -50,13 +53,17 @@ class OutOfProcess:
 
     @classmethod
     @contextmanager
-    def opened(cls, address: Address, clock: Clock) -> Iterator["OutOfProcess"]:
+    def opened(
+        cls, address: Address, clock: Clock, *, edges: bool = False
+    ) -> Iterator["OutOfProcess"]:
         """Start a reader with the meter open; leaving the context ends it.
+
+        With `edges`, what its logic inputs saw is taken as well.
 
         Raises what the driver raises at opening.
         """
         with tempfile.TemporaryDirectory(prefix="duanping-") as folder:
-            source = cls(address, clock, Path(folder))
+            source = cls(address, clock, Path(folder), edges=edges)
             try:
                 yield source
             finally:
@@ -124,7 +131,7 @@ class OutOfProcess:
 
     def _decoded(self, path: Path, ended: Ended) -> Taken:
         try:
-            decoded = decode(load_capture(path), str(path))
+            decoded = decode(load_capture(path), str(path), edges=self._edges)
         except HarnessError as error:
             fault = ended.fault or _not_there(error)
             return Taken(fault=fault, openings=self._openings)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.bench.limits import Limits, limit_notes
+from harness.bench.metering import LOSS_LIMIT, failure
 from harness.domain.plan import Arm
 from harness.domain.query import Outcome
 from harness.domain.reading import ReadingBlock
@@ -33,8 +34,6 @@ _MARGIN_S = 5.0
 """Kept before and after each trial: clocks are found to agree within two seconds."""
 _GAP = 1.5
 """Longer than so many usual steps has lost a reading."""
-_LOSS_LIMIT = 0.001
-"""Share of readings lost above which no energy may be given (method, section 4)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,14 +205,18 @@ def _notes(trial: str, power: ReadingBlock, trace: ImportedTrace) -> dict[str, s
         "meter.origin": power.origin.value,
         "meter.model": trace.facts.get("model") or trace.program,
         "meter.serial_number": trace.facts.get("serial_number", ""),
+        "meter.voltage_v": trace.facts.get("voltage_v", ""),
         "meter.clock": power.clock,
         "meter.recorded_by": trace.program,
         "meter.readings_lost": str(missing),
+        "meter.readings_expected": str(expected),
+        # nobody knows in which trial they were, so each is a lower bound
+        "meter.readings_over_range": str(trace.loss.over_range),
         # limits become a standard uncertainty here (rectangular, JCGM 100, 4.3.7)
         "meter.voltage_ratio": f"{trace.voltage_ratio / sqrt(3):.6g}",
     }
-    if missing > _LOSS_LIMIT * expected:
-        facts["meter.failure"] = f"{missing} of {expected} readings lost"
+    if missing > LOSS_LIMIT * expected:
+        facts |= failure("readings-lost", f"{missing} of {expected} readings lost")
     watts = np.asarray(power.values, dtype=np.float64)
     try:
         limits = {
@@ -222,7 +225,7 @@ def _notes(trial: str, power: ReadingBlock, trace: ImportedTrace) -> dict[str, s
         }
     except NotCalibrated as error:
         # power of which nobody says how wrong it may be supports no figure
-        limits = {"meter.failure": error.sentence()}
+        limits = failure(error.code, error.sentence())
     return {key: value for key, value in (facts | limits).items() if value}
 
 

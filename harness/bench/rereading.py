@@ -1,4 +1,4 @@
-"""Whether the raw captures of a bundle give the very power traces that it holds.
+"""Whether the raw captures of a bundle give the very traces that it holds.
 
 Every trace of a meter with a wire was decoded from a capture that lies beside it. Here
 it is decoded once more: another origin, other times or other values mean that one of
@@ -45,13 +45,13 @@ def _of_trial(evidence: Path, attempt: Attempt) -> Iterator[EvidenceError]:
         _, readings = read_traces(evidence, attempt.traces)
         sources = {capture.facts.get("address", "") for capture in captures}
         for block in readings:
-            if block.channel.name != POWER or block.channel.source not in sources:
+            if block.channel.source not in sources:
                 continue
             said = [_disagreement(block, capture) for capture in captures]
             if all(said):
                 yield EvidenceError(
-                    f"The power trace of trial {attempt.trial} is not what its raw "
-                    f"capture gives: {said[-1]}",
+                    f"The {block.channel.name} trace of trial {attempt.trial} is not "
+                    f"what its raw capture gives: {said[-1]}",
                     where=str(evidence / attempt.captures[-1].file),
                     remedy=DO_NOT_RELY,
                 )
@@ -67,7 +67,9 @@ def _of_trial(evidence: Path, attempt: Attempt) -> Iterator[EvidenceError]:
 
 def _disagreement(trace: ReadingBlock, capture: Capture) -> str:
     """Say in what a trace differs from what its capture gives; empty: in nothing."""
-    blocks = decode(capture, trace.channel.source).blocks
+    name = trace.channel.name
+    decoded = decode(capture, trace.channel.source, edges=name != POWER)
+    blocks = [block for block in decoded.blocks if block.channel.name == name]
     origins = {block.origin for block in blocks}
     if origins - {trace.origin}:
         return f"it says {trace.origin}, the capture {', '.join(sorted(origins))}"

@@ -11,11 +11,18 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from harness.bench.inprocess import InProcess
 from harness.bench.metering import Metering
 from harness.clock import VirtualClock
 from harness.domain.origin import Origin
 from harness.domain.plan import Trial
-from harness.domain.query import Noted, ReadingsTaken, TrialEnded, TrialEvent
+from harness.domain.query import (
+    Noted,
+    PulsesMade,
+    ReadingsTaken,
+    TrialEnded,
+    TrialEvent,
+)
 from harness.domain.reading import ReadingBlock
 from harness.meters.loads import Waveform
 from harness.meters.opening import open_on
@@ -35,12 +42,15 @@ def metered_virtually(
     trial's end.
     """
     power: ReadingBlock | None = None
+    marks: list[tuple[int, int]] = []
     for event in events:
+        if isinstance(event, PulsesMade):
+            marks.extend(zip(event.rises_ns, event.falls_ns, strict=True))
         match event:
             case ReadingsTaken(block=block) if _is_model_power(block):
                 power = block
             case TrialEnded() if power is not None:
-                yield from _read(trial, address, power)
+                yield from _read(trial, address, power, marks)
                 yield event
             case _:
                 yield event
@@ -50,7 +60,10 @@ def _is_model_power(block: ReadingBlock) -> bool:
     return block.channel.name == "power" and block.origin is Origin.EMULATED
 
 
-def _read(trial: Trial, address: str, power: ReadingBlock) -> Iterator[TrialEvent]:
+def _read(
+    trial: Trial, address: str, power: ReadingBlock, marks: list[tuple[int, int]]
+) -> Iterator[TrialEvent]:
+    has_pin = trial.pulses is not None and bool(trial.pulses.pin)
     clock = VirtualClock(power.clock)
     skew = _skew(trial)
     drawn = Waveform(
@@ -58,9 +71,10 @@ def _read(trial: Trial, address: str, power: ReadingBlock) -> Iterator[TrialEven
         powers_w=np.asarray(power.values, dtype=np.float64),
         skew=skew,
         seed=trial.seeds.order,
+        pin_s=tuple((a / NS_PER_S, b / NS_PER_S) for a, b in marks if has_pin),
     )
     with open_on(Address.parse(address), clock, drawn) as meter:
-        metering = Metering(meter, clock)
+        metering = Metering(InProcess(meter, clock, edges=has_pin), clock)
         recording = metering.read_until(trial.id, power.times_ns[-1])
         yield from recording.events()
         yield from metering.notes(trial.id)

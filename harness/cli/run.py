@@ -1,5 +1,6 @@
 """``duanping run``: plan → bench → record → estimates → grade → report."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +61,13 @@ def run(
             "ppk2@serial:/dev/ttyACM0?voltage=3V or ppk2@sim:idle-10mW."
         ),
     ] = None,
+    pin: Annotated[
+        str,
+        typer.Option(
+            help="File on the device that moves a pin which the meter watches, such as "
+            "/sys/class/gpio/gpio17/value: the best means of relating clocks."
+        ),
+    ] = "",
     power_trace: Annotated[
         str | None,
         typer.Option(
@@ -157,7 +165,8 @@ def run(
         device=device,
         preset=preset,
         target=target,
-        meter=_meter(meter, power_trace),
+        meter=power_source(meter, power_trace),
+        pin=pin,
         supply=supply_of(boundary, is_single=single_supply),
         claim=parse_claim(claim) if claim else None,
         suite=suite,
@@ -179,11 +188,17 @@ def run(
     print_result(derived, as_json=as_json)
     if fault is not None:
         raise fault
+    if power_trace is None and derived.record.plan.meter.startswith(RECORDED):
+        console.print(
+            f"Its power is recorded elsewhere: duanping power {bundle} --trace FILE",
+            markup=False,
+            soft_wrap=True,
+        )
     return gate_code(derived.assessment.grade, gate)
 
 
-def _meter(meter: str | None, power_trace: str | None) -> str | None:
-    """Name what measures power; a recording is read first, to fail before the run."""
+def power_source(meter: str | None, power_trace: str | None) -> str | None:
+    """Name what measures power; the options of a recording fail before the run."""
     if power_trace is None:
         return meter
     if meter is not None:
@@ -230,7 +245,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
-        metered(_live(intake.plan), clock, intake.calibration) as metering,
+        _open_meter(intake, clock) as metering,
         RecordWriter.create(
             out,
             intake.plan,
@@ -249,13 +264,21 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
         intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
     with (
-        metered(_live(intake.plan), clock, intake.calibration) as metering,
+        _open_meter(intake, clock) as metering,
         RecordWriter.resume(
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,
     ):
         _execute(intake, writer, metering, console)
     return bundle
+
+
+def _open_meter(
+    intake: Intake, clock: SystemClock
+) -> AbstractContextManager[Metering | None]:
+    plan = intake.plan
+    has_pin = any(trial.pulses and trial.pulses.pin for trial in plan.trials)
+    return metered(_live(plan), clock, intake.calibration, edges=has_pin)
 
 
 def _execute(

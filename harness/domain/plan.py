@@ -74,6 +74,9 @@ class Pulses:
     chips: int
     chip_ns: int
     seed: int
+    pin: str = ""
+    """File on the device that moves a pin which the meter watches: 1 is written to it
+    where a pulse begins, 0 where it ends. Empty: no pin is wired."""
 
     def __post_init__(self) -> None:
         if self.chip_ns <= 0:

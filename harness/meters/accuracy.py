@@ -1,6 +1,9 @@
 """What a meter's data sheet promises for the power that was read.
 
-A trace may cross ranges: the worst of those that it touched holds for all of it.
+A trace may cross ranges: the worst of those that it touched holds for all of it. Of
+ranges that lie one inside the other, as a power meter has them, none is taken that is
+wider than the tightest which holds all of the trace: that is the one to set, and the
+one that a meter takes by itself.
 """
 
 from collections.abc import Iterator
@@ -58,10 +61,12 @@ def accuracy_of(
     such power, or where there is none.
     """
     sheet = datasheet_of(driver)
+    ranges = tuple(_ranges(sheet, volts, calibration))
+    tightest = min((one.most for one in ranges if one.most >= most_w), default=0.0)
     touched = [
         one
-        for one in _ranges(sheet, volts, calibration)
-        if one.least <= most_w and one.most >= least_w
+        for one in ranges
+        if one.least <= most_w and one.most >= least_w and one.most <= tightest
     ]
     if not touched:
         raise NotCalibrated(

@@ -8,7 +8,7 @@ that bounds it.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from harness.domain.reading import Loss, ReadingBlock
 from harness.errors import EquipmentError
 from harness.links.replay import BEGUN, ENDED, Capture
 from harness.meters.base import Acquisition
+from harness.meters.edges import changes, edge_channels
 from harness.meters.opening import open_captured
 
 POWER = "power"
@@ -31,7 +32,7 @@ class Decoded:
     """What a capture holds."""
 
     blocks: tuple[ReadingBlock, ...]
-    """Readings of power, at most a thousand a second."""
+    """Readings of power, at most a thousand a second; edges, where they were."""
     loss: Loss
     tally: dict[str, float]
     """What became of the stream, as the driver counts it."""
@@ -39,8 +40,8 @@ class Decoded:
     """What ended the readings before the capture ends; those before it are good."""
 
 
-def decode(capture: Capture, where: str) -> Decoded:
-    """Read the power out of the capture of one acquisition.
+def decode(capture: Capture, where: str, *, edges: bool = False) -> Decoded:
+    """Read the power out of the capture of one acquisition, and edges if asked for.
 
     Raises SchemaError or UnknownName for a capture of no known meter, MeterError or
     LinkError where not even the meter's first answers can be read.
@@ -55,13 +56,20 @@ def decode(capture: Capture, where: str) -> Decoded:
     fault: EquipmentError | None = None
     with open_captured(capture, clock, where) as meter:
         clock.wait_until(capture.marks.get(BEGUN, 0))
-        with meter.acquire([POWER]) as acquisition:
+        wanted = edge_channels(meter.channels()) if edges else ()
+        with meter.acquire([POWER, *wanted]) as acquisition:
             try:
                 blocks.extend(_thinned(acquisition.blocks(until)))
             except EquipmentError as error:
                 fault = error
             loss, tally = acquisition.loss(), tally_of(acquisition)
-    return Decoded(blocks=tuple(blocks), loss=loss, tally=tally, fault=fault)
+    return Decoded(blocks=with_changes(blocks), loss=loss, tally=tally, fault=fault)
+
+
+def with_changes(blocks: Sequence[ReadingBlock]) -> tuple[ReadingBlock, ...]:
+    """Give the blocks of power, and of channels of edges what changed."""
+    power = (block for block in blocks if block.channel.name == POWER)
+    return (*power, *changes(blocks))
 
 
 def tally_of(acquisition: Acquisition) -> dict[str, float]:
@@ -78,7 +86,18 @@ def tally_of(acquisition: Acquisition) -> dict[str, float]:
 
 
 def _thinned(blocks: Iterable[ReadingBlock]) -> Iterator[ReadingBlock]:
-    return (thinned(block) for block in blocks if len(block.values))
+    """Thin power out, and levels to their changes, block by block as they come.
+
+    The first level of a block is kept too; with the block before it, it is a change or
+    goes with the rest. Ten minutes of a PPK2's levels would not fit into memory.
+    """
+    for block in blocks:
+        if not len(block.values):
+            continue
+        if block.channel.name == POWER:
+            yield thinned(block)
+        else:
+            yield from changes([block])
 
 
 def thinned(block: ReadingBlock) -> ReadingBlock:

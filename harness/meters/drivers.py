@@ -18,7 +18,7 @@ from harness.errors import EquipmentError, SchemaError, Unsupported
 from harness.links.bytelink import ByteLink, Parity
 from harness.links.loop import Instrument
 from harness.meters.base import Meter
-from harness.meters.loads import Drawn
+from harness.meters.loads import Drawn, Waveform
 from harness.units import example_unit, parse_quantity
 
 
@@ -127,11 +127,13 @@ def _ppk2(wired: Wired) -> AbstractContextManager[Meter]:
 
 def _ppk2_sim(load: Drawn, options: Options) -> Instrument:
     volts = _supply_v(options, is_simulated=True)
+    pin = load.pin if isinstance(load, Waveform) and load.pin_s else None
     return _simulator(
         "ppk2.sim",
         "Ppk2Simulator",
         lambda seconds: load.watts(seconds) / volts,
         seed=load.seed,
+        logic=pin,
     )
 
 
@@ -151,7 +153,10 @@ def _lpm01a(wired: Wired) -> AbstractContextManager[Meter]:
 def _lpm01a_sim(load: Drawn, options: Options) -> Instrument:
     volts = _supply_v(options, is_simulated=True)
     return _simulator(
-        "lpm01a.sim", "Lpm01aSimulator", lambda seconds: load.watts(seconds) / volts
+        "lpm01a.sim",
+        "Lpm01aSimulator",
+        lambda seconds: load.watts(seconds) / volts,
+        events_s=load.pin_falls_s() if isinstance(load, Waveform) else (),
     )
 
 

@@ -138,12 +138,12 @@ class _Stand:
         self._clock = clock
         self._tape = tape
         self._faulted_ns = 0
-        self._has_begun = False
+        self._has_begun = self._is_told = False
 
     def acquire(self, path: Path, orders: _Orders) -> None:
         """Read into a capture until told to stop, then say what came of it."""
         cpu_s, begun_ns = _cpu_s(), self._clock.now_ns()
-        self._has_begun, self._faulted_ns = False, 0
+        self._has_begun, self._is_told, self._faulted_ns = False, False, 0
         fault: EquipmentError | None = None
         try:
             with recording(path, self._facts) as recorder, self._tape.onto(recorder):
@@ -153,7 +153,8 @@ class _Stand:
             self._faulted_ns = self._faulted_ns or self._clock.now_ns()
             if not self._has_begun:
                 _say(begun=True)
-            orders.next(None)
+            if not self._is_told:  # it may break only as it is stopped
+                orders.next(None)
         after_s = (self._faulted_ns - begun_ns) / NS_PER_S if fault else None
         elapsed_s = max(self._clock.now_ns() - begun_ns, 1) / NS_PER_S
         _say(
@@ -185,6 +186,7 @@ class _Stand:
         flushed_ns = self._clock.now_ns()
         for _ in acquisition.blocks(Deadline.after(_WITHOUT_END_S, self._clock)):
             if orders.next(at_once) is not None:
+                self._is_told = True
                 return
             if self._clock.now_ns() - flushed_ns > _FLUSH_NS:
                 recorder.flush()

@@ -141,12 +141,17 @@ def _with_recorded_power(
             trial,
             # first: figures are of the first channel of power, as are these notes
             readings=(*added_readings(folder, added[trial.trial.id]), *trial.readings),
-            notes={**trial.notes, **added[trial.trial.id].notes},
+            notes={**_without_meter(trial.notes), **added[trial.trial.id].notes},
         )
         if trial.trial.id in added
         else trial
         for trial in trials
     )
+
+
+def _without_meter(notes: dict[str, str]) -> dict[str, str]:
+    """Leave out what another meter said of itself, its failure among it."""
+    return {key: text for key, text in notes.items() if not key.startswith("meter.")}
 
 
 def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord:

@@ -103,6 +103,8 @@ class WrittenMeter(WrittenDevice):
     """File of its calibration, from the folder of the lab file; empty: none."""
     boundary: Boundary = Boundary.NOT_STATED
     single_supply: bool | None = None
+    pin: str = ""
+    """File on the device that moves a pin which this meter watches; empty: none."""
 
 
 class WrittenLab(Written):
@@ -139,6 +141,8 @@ class Lab:
     targets: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
     supplies: dict[str, Supply] = field(default_factory=dict)
+    pins: dict[str, str] = field(default_factory=dict)
+    """File on the device that moves a pin, by the name of the meter that watches it."""
     calibrations: dict[str, Path] = field(default_factory=dict)
 
     def target_for(self, profile: str) -> str | None:
@@ -167,6 +171,7 @@ def load_lab(path: Path) -> Lab:
             for name, meter in written.meters.items()
             if meter.calibration
         },
+        pins={n: meter.pin for n, meter in written.meters.items() if meter.pin},
         supplies={
             name: Supply(boundary=meter.boundary, is_single=meter.single_supply)
             for name, meter in written.meters.items()

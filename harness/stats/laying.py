@@ -29,6 +29,7 @@ from harness.loadgen.pulses import Burst, PulseTrain
 from harness.meters.correction import corrected
 from harness.schema.codec import from_plain
 from harness.stats.alignment import align
+from harness.stats.alignment_edges import align_by_edges
 from harness.stats.metered import MEANS, REFUSED, U_CLOCK, VALUES, latency_s
 from harness.stats.power import POWER, PowerTrace, is_metered, trace_of
 from harness.stats.relation import Refused, Relation, from_host_stamps
@@ -97,14 +98,18 @@ def _corrected(trial: TrialRecord) -> TrialRecord:
 def _related(trial: TrialRecord, trace: PowerTrace) -> _Laid:
     """Relate the clocks by the best means that can be trusted."""
     refused = None
-    if trial.pulses:
-        found = align(_train(trial), trace)
+    for means in (align_by_edges, _by_pulses):
+        found = means(trial, trace)
         if isinstance(found, Relation):
             return _Laid(relation=found)
-        refused = found
+        refused = found or refused
     if trace.clock != trial.clock:
         return _Laid(relation=None, refused=refused)
     return _Laid(relation=_by_stamps(trial, trace), refused=refused)
+
+
+def _by_pulses(trial: TrialRecord, trace: PowerTrace) -> Relation | Refused | None:
+    return align(_train(trial), trace) if trial.pulses else None
 
 
 def _by_stamps(trial: TrialRecord, trace: PowerTrace) -> Relation:

@@ -9,6 +9,7 @@ Each window then has one of four answers (`WindowStatus`), never a number withou
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from math import ceil
 from types import MappingProxyType
 
 import numpy as np
@@ -29,8 +30,9 @@ RANGE_CHANGES_LIMIT = 0.01
 CLOCK_LIMIT_PPM = 50.0
 """Clocks of real meters are off by 106 to 138 millionths (five runs of 490 s published
 with MLPerf Tiny v1.2); below this nothing comes of it."""
-_LEAST_STUCK = 5
-"""Equal readings on either side of a change of load."""
+_LEAST_STUCK, _LEAST_STUCK_S = 5, 0.2
+"""Equal readings on either side of a change of load, and for how long: clocks may be
+related no better than that."""
 _LEAST_BESIDE_STEP = 5
 _UNIT_SLACK = 0.10
 _PULSED = (Phase.PREAMBLE, Phase.POSTAMBLE)
@@ -169,19 +171,23 @@ def _is_doubtful(trial: TrialRecord, trace: PowerTrace) -> bool:
 def _is_stuck(trial: TrialRecord, trace: PowerTrace) -> bool:
     """Say whether readings stay exactly the same while the load begins or ends."""
     changes = np.flatnonzero(np.diff(trace.power_w)) + 1
+    least = max(_LEAST_STUCK, ceil(_LEAST_STUCK_S / trace.step_s))
     for at_s in _load_edges_s(trial):
         place = int(np.searchsorted(trace.ends_s, at_s, side="right"))
         before = changes[changes <= place]
         begin = int(before[-1]) if len(before) else 0
         after = changes[changes > place]
         end = int(after[0]) if len(after) else len(trace.power_w)
-        if min(place - begin, end - place) >= _LEAST_STUCK:
+        if min(place - begin, end - place) >= least:
             return True
     return False
 
 
 def _load_edges_s(trial: TrialRecord) -> list[float]:
-    """Give the times at which idle ends and begins again."""
+    """Give the times at which idle ends and begins again: at marks, where they are."""
+    if trial.pulses:
+        first, last = trial.pulses[0], trial.pulses[-1]
+        return [first.rises_ns[0] / NS_PER_S, last.falls_ns[-1] / NS_PER_S]
     phases = [phase for phase, _ in trial.phases]
     starts = [at_ns / NS_PER_S for _, at_ns in trial.phases]
     edges = [

@@ -176,7 +176,8 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
 def _alignment(trial: TrialRecord) -> Iterator[Finding]:
     """Say so where marks were made and the clocks could not be related by them."""
     reason = trial.notes.get(REFUSED)
-    if reason is not None:
+    # a meter that was lost has a finding of its own, and no marks to be found
+    if reason is not None and "meter.failure" not in trial.notes:
         yield finding(
             "alignment-refused",
             trial.trial.id,

@@ -22,6 +22,8 @@ _VOLTAGE_V, _FREQUENCY_HZ, _POWER_FACTOR = 220.0, 50.0, 0.95
 _STARTS_AT_A = 0.02
 """0.4 % of a basic current of 5 A (class 1, GB/T 17215.321)."""
 _NO_SUCH_DATA = 0x02
+_LONGEST_PAUSE_NS = 500_000_000
+"""Between two bytes of a frame (DL/T 645-2007): after it a new frame begins."""
 _SHORTEST = 12
 
 
@@ -59,6 +61,7 @@ class Dlt645Simulator:
         self._seconds = 0
         self._power_w = float(load(_POINTS).mean())
         self._inbox = b""
+        self._heard_ns = 0
         self._leaving: list[tuple[int, int]] = []
         self._replies = 0
 
@@ -66,9 +69,12 @@ class Dlt645Simulator:
         """Take bytes, and answer each whole request in them."""
         if self._power_on_ns is None:
             self._power_on_ns = now_ns
+        if now_ns - self._heard_ns > _LONGEST_PAUSE_NS:
+            self._inbox = b""
+        self._heard_ns = now_ns
         self._inbox += data
         while len(self._inbox) >= _SHORTEST:
-            if self._inbox[:1] != b"\x68":
+            if self._inbox[:1] != b"\x68" or self._inbox[7:8] != b"\x68":
                 self._inbox = self._inbox[1:]
                 continue
             size = _SHORTEST + self._inbox[9]

@@ -15,6 +15,8 @@ Reals = NDArray[np.float64]
 
 _DELIMITERS = (",", ";", "\t")
 _SHOWN = 60
+_LOOKED_AT = 4096
+"""Bytes that are looked at to tell how a row is written."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -36,8 +38,20 @@ class Table:
         """The decimal sign: a comma can only be one where it divides no columns."""
         if self.delimiter == ",":
             return "."
-        first = self.data[self.begin : self.begin + 4096].split(b"\n", 1)[0]
+        first = self.data[self.begin : self.begin + _LOOKED_AT].split(b"\n", 1)[0]
         return "," if b"," in first and b"." not in first else "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Words:
+    """A column of text: its distinct words, and which of them each row holds."""
+
+    distinct: tuple[str, ...]
+    rows: NDArray[np.intp]
+
+    def all(self) -> list[str]:
+        """Give the text of every row."""
+        return [self.distinct[row] for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +59,7 @@ class Columns:
     """Columns that were asked for, as text where `texts` names them."""
 
     numbers: Mapping[int, Reals]
-    texts: Mapping[int, NDArray[np.str_]]
+    texts: Mapping[int, Words]
     is_cut_short: bool
     """Whether a last line without its end was left out."""
 
@@ -70,7 +84,14 @@ def heading_at(data: bytes, begin: int, line: int, where: str) -> Table:
             remedy="Export it anew, as CSV in UTF-8.",
         ) from error
     delimiter = max(_DELIMITERS, key=text.count)
-    cells = next(csv.reader([text], delimiter=delimiter), [])
+    try:
+        cells = next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise SchemaError(
+            f"This is no line of headings: {error}",
+            where=f"{where}, line {line}",
+            remedy="Export it anew, as CSV.",
+        ) from error
     return Table(
         where=where,
         data=data,
@@ -89,27 +110,30 @@ def read_columns(
     An empty cell or ``nan`` is NaN. A last line without its end may have lost digits
     and is left out. Raises SchemaError naming the line that cannot be read.
     """
-    body = table.data[table.begin :]
-    whole = body.rfind(b"\n") + 1
-    if not body[:whole].strip():
+    end = max(table.data.rfind(b"\n") + 1, table.begin)
+    body = memoryview(table.data)[table.begin : end]
+    if not bytes(body[:_LOOKED_AT]).strip():
         raise SchemaError(
             "There are headings, and no reading under them",
             where=table.where,
             remedy="Export the recording anew, with the whole of it selected.",
         )
-    read = _parsed(table, body[:whole], {*numbers}, {*texts})
+    read = _parsed(table, body, {*numbers}, {*texts})
     return Columns(
         numbers={n: _as_reals(read.column(str(n))) for n in numbers},
-        texts={n: np.asarray(read.column(str(n)).to_pylist(), str) for n in texts},
-        is_cut_short=bool(body[whole:].strip()),
+        texts={n: _as_words(read.column(str(n))) for n in texts},
+        is_cut_short=bool(table.data[end:].strip()),
     )
 
 
-def _parsed(table: Table, body: bytes, numbers: set[int], texts: set[int]) -> pa.Table:
+def _parsed(
+    table: Table, body: memoryview, numbers: set[int], texts: set[int]
+) -> pa.Table:
     width = len(table.headings)
     names = [str(n) for n in range(width)]
     kinds = {str(n): pa.float64() for n in numbers}
-    kinds |= {str(n): pa.string() for n in texts}
+    # a few distinct words stand for millions of rows
+    kinds |= {str(n): pa.dictionary(pa.int32(), pa.string()) for n in texts}
     bad: list[arrow_csv.InvalidRow] = []
 
     def refuse(row: arrow_csv.InvalidRow) -> str:
@@ -137,14 +161,15 @@ def _parsed(table: Table, body: bytes, numbers: set[int], texts: set[int]) -> pa
         raise _unreadable(table, body, bad, error) from error
 
 
-def _has_tail(body: bytes, delimiter: str, width: int) -> bool:
-    first = body.split(b"\n", 1)[0].decode("utf-8", errors="replace").rstrip("\r")
+def _has_tail(body: memoryview, delimiter: str, width: int) -> bool:
+    line = bytes(body[:_LOOKED_AT]).split(b"\n", 1)[0]
+    first = line.decode("utf-8", errors="replace").rstrip("\r")
     cells = first.split(delimiter)
     return len(cells) == width + 1 and not cells[-1].strip()
 
 
 def _unreadable(
-    table: Table, body: bytes, bad: list[arrow_csv.InvalidRow], error: Exception
+    table: Table, body: memoryview, bad: list[arrow_csv.InvalidRow], error: Exception
 ) -> SchemaError:
     if not bad:
         what = str(error).split(":", 1)[-1].strip()
@@ -170,9 +195,16 @@ def _unreadable(
     )
 
 
-def _number_of(body: bytes, text: str) -> int:
-    place = body.find(text.encode())
-    return body.count(b"\n", 0, max(place, 0)) + 1
+def _number_of(body: memoryview, text: str) -> int:
+    rows = bytes(body)
+    return rows.count(b"\n", 0, max(rows.find(text.encode()), 0)) + 1
+
+
+def _as_words(column: pa.ChunkedArray) -> Words:
+    whole = column.unify_dictionaries().combine_chunks()
+    rows = np.asarray(whole.indices.fill_null(-1), dtype=np.intp)
+    # the last one is that of empty cells, whose index is -1
+    return Words(distinct=(*whole.dictionary.to_pylist(), ""), rows=rows)
 
 
 def _as_reals(column: pa.ChunkedArray) -> Reals:

@@ -1,13 +1,21 @@
 """CSV exports of the programs in `forms`, decoded."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import SchemaError
 from harness.meters.exports.forms import Layout, known_programs, layout_of
-from harness.meters.exports.table import Columns, Table, heading_at, read_columns
+from harness.meters.exports.table import (
+    Columns,
+    Table,
+    Words,
+    heading_at,
+    read_columns,
+)
 from harness.meters.exports.timeline import timeline, utc_seconds
 from harness.meters.exports.trace import (
     ImportedTrace,
@@ -138,11 +146,13 @@ def _seconds(
     columns: Columns, layout: Layout, where: str
 ) -> tuple[Reals, dict[str, str]]:
     if "time" not in layout.columns:
-        seconds, begin = utc_seconds(columns.texts[layout.columns["utc"][0]], where)
+        seconds, begin = utc_seconds(
+            columns.texts[layout.columns["utc"][0]].all(), where
+        )
         return seconds, {"begin_utc": begin}
     column, factor = layout.columns["time"]
     if column in columns.texts:
-        seconds, begin = utc_seconds(columns.texts[column], where)
+        seconds, begin = utc_seconds(columns.texts[column].all(), where)
         return seconds, {"begin_utc": begin}
     stated = columns.numbers[column]
     if _is_too_fast(stated * factor, layout):
@@ -170,28 +180,29 @@ def _logic(columns: Columns, layout: Layout) -> Reals | None:
     """Give the logic inputs as a byte, D0 the lowest bit; None where all are off."""
     if "logic" in layout.columns:
         words = columns.texts[layout.columns["logic"][0]]
-    elif len(layout.digital) == _CHANNELS:
-        words = np.asarray(
-            ["".join(row) for row in zip(*_states(columns, layout), strict=True)], str
-        )
-    else:
+        return None if _is_off(words) else _looked_up(words, _byte)
+    if len(layout.digital) != _CHANNELS:
         return None
-    # a few distinct words stand for millions of rows
-    distinct, places = np.unique(words, return_inverse=True)
-    if set(distinct) <= {"-" * _CHANNELS, ""}:
+    channels = [columns.texts[column] for column in layout.digital]
+    if all(_is_off(words) for words in channels):
         return None
-    bytes_: Reals = np.asarray([_byte(word) for word in distinct])[places]
-    return bytes_
+    bits = [
+        _looked_up(words, lambda state: _STATES.get(state, nan)) for words in channels
+    ]
+    byte: Reals = np.sum([bit * 2**n for n, bit in enumerate(bits)], axis=0)
+    return byte
 
 
-def _states(columns: Columns, layout: Layout) -> list[NDArray[np.str_]]:
-    return [columns.texts[n] for n in layout.digital]
+def _is_off(words: Words) -> bool:
+    return {char for word in words.distinct for char in word} <= {"-"}
+
+
+def _looked_up(words: Words, value: Callable[[str], float]) -> Reals:
+    found: Reals = np.array([value(word) for word in words.distinct])[words.rows]
+    return found
 
 
 def _byte(word: str) -> float:
     if len(word) != _CHANNELS:
-        return float("nan")
-    states = [_STATES.get(state) for state in word]
-    if any(state is None for state in states):
-        return float("nan")
-    return float(sum((state or 0.0) * 2**n for n, state in enumerate(states)))
+        return nan
+    return math.fsum(_STATES.get(state, nan) * 2.0**n for n, state in enumerate(word))

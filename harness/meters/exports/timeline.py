@@ -4,6 +4,7 @@ Times run from 0, the first reading's. Readings that the file says are missing, 
 that a gap in its times tells of, are counted; nothing is filled in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,7 +105,7 @@ def _evened(seconds: Reals, where: str) -> Timeline:
     )
 
 
-def utc_seconds(texts: NDArray[np.str_], where: str) -> tuple[Reals, str]:
+def utc_seconds(texts: Sequence[str], where: str) -> tuple[Reals, str]:
     """Read wall-clock times; give seconds since the first, and the first as ISO 8601.
 
     Raises SchemaError for text that is no time.

@@ -186,7 +186,9 @@ class Joulescope:
                 remedy="Ask for these.",
             )
         streams = {name: self._stream(name, rate_hz) for name in channels}
-        acquisition = JoulescopeAcquisition(self._clock, streams, self._address)
+        acquisition = JoulescopeAcquisition(
+            self._clock, streams, path=self._path, where=self._address
+        )
         with mapped(self._address):
             self._start(streams, rate_hz, acquisition)
         try:
@@ -290,16 +292,19 @@ class Stream:
 class JoulescopeAcquisition:
     """A Joulescope while it is measuring."""
 
-    def __init__(self, clock: Clock, streams: Mapping[str, Stream], where: str) -> None:
+    def __init__(
+        self, clock: Clock, streams: Mapping[str, Stream], *, path: str, where: str
+    ) -> None:
         self._clock = clock
         self._streams = streams
+        self._path = path
         self._where = where
         self._is_removed = False
 
     def on_removed(self, topic: str, value: Any) -> None:  # noqa: ANN401
-        """Take note that a device went away, in the library's thread."""
+        """Take note that this device went away, in the library's thread."""
         del topic
-        if str(value).rpartition("/")[2] in self._where or "sim:" in self._where:
+        if value == self._path:
             self._is_removed = True
 
     def blocks(self, until: Deadline) -> Iterator[ReadingBlock]:

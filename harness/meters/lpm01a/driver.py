@@ -89,7 +89,9 @@ class Lpm01a:
 
     def channels(self) -> tuple[Channel, ...]:
         """Power, the current where it is what is measured, and events at D7."""
-        named = [("power", "W"), ("event", "1")]
+        named = [("power", "W")]
+        if self._setting.format is not wire.Format.BINARY:
+            named.append(("event", "1"))  # told in decimal lines only
         if not self._setting.is_energy:
             named.insert(1, ("current", "A"))
         return tuple(

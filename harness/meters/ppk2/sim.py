@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Load = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Seconds since power-on → amperes, elementwise."""
 
+Logic = Callable[[NDArray[np.float64]], NDArray[np.uint8]]
+"""Seconds since streaming began → levels of D0-D7."""
+
 _PERIOD_NS = 10_000
 _FIFO_WORDS = 16_384
 _PACKET_WORDS = 16
@@ -42,7 +45,12 @@ class Ppk2Simulator:
     """A PPK2 on a bench that does not exist."""
 
     def __init__(
-        self, load: Load, *, seed: int = 0, misbehaviour: Misbehaviour | None = None
+        self,
+        load: Load,
+        *,
+        seed: int = 0,
+        logic: Logic | None = None,
+        misbehaviour: Misbehaviour | None = None,
     ) -> None:
         self._load = load
         self._fault = misbehaviour or Misbehaviour()
@@ -51,8 +59,7 @@ class Ppk2Simulator:
         self._inbox = b""
         self._started_ns: int | None = None
         self._sent = 0
-        self.logic: Callable[[NDArray[np.float64]], NDArray[np.uint8]] | None = None
-        """Seconds since streaming began → levels of D0-D7; None: all low."""
+        self.logic = logic
         self.source_mv: int | None = None
         self.mode = 2
         """1 ampere, 2 source."""

@@ -19,6 +19,7 @@ from harness.domain.query import (
     OverheadMeasured,
     Phase,
     PhaseEntered,
+    PulsesMade,
     QueryBlock,
     TrialEnded,
     TrialEvent,
@@ -26,6 +27,7 @@ from harness.domain.query import (
 from harness.domain.scenario import ColdStart, Offline, Scenario
 from harness.domain.workload import InputSpec
 from harness.errors import LinkError
+from harness.loadgen.pulses import plan_pulses
 from harness.loadgen.transcript import Done, Hello, Listener
 from harness.loadgen.wire import Order, Task, encode_order
 from harness.runtimes.onnxbytes import identity_model
@@ -267,3 +269,36 @@ def test_the_identity_model_itself_can_be_measured(tmp_path: Path) -> None:
     (overhead,) = [e for e in events if isinstance(e, OverheadMeasured)]
     assert overhead.queries > 0
     assert 0 < overhead.latency_p50_ns <= overhead.latency_p90_ns
+
+
+def marked(order: Order, pin: Path) -> Order:
+    pulses = replace(plan_pulses(1_000_000, seed=1).planned(), pin=str(pin))
+    return replace(order, trial=replace(order.trial, pulses=pulses))
+
+
+def test_marks_keep_a_core_busy_and_move_the_pin(tmp_path: Path) -> None:
+    pin = tmp_path / "value"
+    pin.touch()
+
+    events = carry_out(marked(an_order(tmp_path, one_node("Neg")), pin))
+
+    made = [event for event in events if isinstance(event, PulsesMade)]
+    pulses = sum(len(event.rises_ns) for event in made)
+    assert pin.read_bytes() == b"10" * pulses
+    for event in made:
+        assert all(
+            fall > rise
+            for rise, fall in zip(event.rises_ns, event.falls_ns, strict=True)
+        )
+    assert ended(events).outcome is Outcome.DONE
+
+
+def test_a_pin_that_cannot_be_moved_ends_the_trial_with_what_to_do(
+    tmp_path: Path,
+) -> None:
+    gone = tmp_path / "gpio17" / "value"
+
+    events = carry_out(marked(an_order(tmp_path, one_node("Neg")), gone))
+
+    assert ended(events).outcome is Outcome.FAILED
+    assert "The pin cannot be moved" in ended(events).reason

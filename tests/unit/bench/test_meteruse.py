@@ -19,6 +19,10 @@ def test_fast_meters_get_marks_and_slow_ones_do_with_guards() -> None:
     assert slow.pulses is None
 
 
+def test_a_joulescope_has_a_clock_of_its_own_and_gets_marks() -> None:
+    assert meter_use("joulescope@", Supply()).pulses is not None
+
+
 def test_counters_on_the_chip_need_no_marks() -> None:
     assert meter_use("rapl@", Supply()).pulses is None
 
@@ -88,3 +92,12 @@ def test_a_simulated_meter_reads_an_emulated_device_and_states_the_supply() -> N
 
     assert plan.meter == "ppk2@sim:"
     assert plan.supply == supply
+
+
+def test_of_ranges_inside_one_another_the_tightest_that_holds_the_power_counts() -> (
+    None
+):
+    (watt,) = reach_of("scpi@sim:", [1.0], [0.05])
+
+    # WT310E, 1.95 W range: 0.1 % of reading and 0.05 % of 1.5 W, rectangular, k = 2
+    assert watt.floor_ratio == pytest.approx(2 * 0.00125 / 3**0.5, rel=0.1)

@@ -12,6 +12,8 @@ from harness.domain.plan import Pulses, Trial
 from harness.domain.query import (
     Noted,
     Outcome,
+    Phase,
+    PulsesMade,
     ReadingsTaken,
     TrialEnded,
     TrialEvent,
@@ -104,3 +106,34 @@ def test_the_crystal_of_a_meter_with_marks_is_off_and_it_is_noted() -> None:
 def test_a_meter_with_a_load_of_its_own_cannot_read_the_model() -> None:
     with pytest.raises(Unsupported, match="Only a simulated meter without a load"):
         metered("ppk2@sim:idle-10mW", [0.01, 0.02])
+
+
+@pytest.mark.parametrize(
+    ("driver", "channel"), [("ppk2", "logic"), ("lpm01a", "event")]
+)
+def test_a_pin_of_the_model_is_seen_by_the_meters_inputs(
+    driver: str, channel: str
+) -> None:
+    trial = replace(a_trial(), pulses=replace(MARKS, pin="/pin"))
+    made = PulsesMade(
+        trial=trial.id,
+        phase=Phase.PREAMBLE,
+        rises_ns=(NS_PER_S, 2 * NS_PER_S),
+        falls_ns=(NS_PER_S + NS_PER_S // 2, 2 * NS_PER_S + NS_PER_S // 2),
+    )
+    power = ReadingsTaken(trial=trial.id, block=model_power([0.01, 0.02]))
+    end = TrialEnded(trial=trial.id, outcome=Outcome.DONE, queries=1)
+
+    events = list(metered_virtually(trial, f"{driver}@sim:", [made, power, end]))
+
+    (seen,) = [
+        e.block
+        for e in events
+        if isinstance(e, ReadingsTaken) and e.block.channel.name == channel
+    ]
+    falls = [
+        at
+        for at, level in zip(seen.times_ns, seen.values, strict=True)
+        if channel == "event" or (level == 0 and at > seen.times_ns[0])
+    ]
+    assert np.diff(falls) == pytest.approx([NS_PER_S], rel=1e-2)

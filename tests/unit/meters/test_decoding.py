@@ -111,3 +111,17 @@ def test_a_meter_that_fell_silent_is_silent_in_its_capture_too(tmp_path: Path) -
 
     seconds = sum(len(block.values) for block in decoded.blocks) / 1000
     assert 1.0 < seconds < 2.5
+
+
+def test_levels_are_kept_where_they_change_however_blocks_are_cut(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.cap"
+    captured(path, "ppk2@sim:idle-10mW", seconds=1.0)
+
+    decoded = decode(load_capture(path), "a.cap", edges=True)
+
+    (levels,) = [b for b in decoded.blocks if b.channel.name == "logic"]
+    # nothing moves the inputs: of 100 000 levels only the first is kept
+    assert len(levels.values) == 1
+    assert sum(len(b.values) for b in decoded.blocks if b.channel.name == POWER) > 900

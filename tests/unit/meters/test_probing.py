@@ -55,6 +55,18 @@ def test_each_instrument_is_recognised_by_its_own_question_only(
     assert seen[0][1] == identity
 
 
+@pytest.mark.parametrize("driver", ["dlt645", "pzem", "um25c", "scpi"])
+def test_an_instrument_is_recognised_after_questions_that_it_does_not_know(
+    driver: str,
+) -> None:
+    clock = VirtualClock()
+    link = LoopLink(simulated(driver), clock, "loop")
+
+    seen = [ask(link, clock, one) for one in PROBES]
+
+    assert driver in {one.driver for one in seen if one.identity}
+
+
 def test_a_tc66c_is_recognised_though_its_reply_is_encrypted() -> None:
     pytest.importorskip("cryptography", reason="install the extra tc66c")
 

@@ -94,6 +94,20 @@ def test_an_addition_says_when_it_was_made_and_what_it_belongs_to(
     assert (folder / "original" / "recording").read_bytes() == b"the export"
 
 
+def test_what_a_failed_meter_said_does_not_stay_with_the_recording(
+    tmp_path: Path, small_record: RunRecord
+) -> None:
+    first, *rest = small_record.trials
+    noted = {"meter.failure": "unplugged", "agent.version": "1"}
+    spoiled = replace(small_record, trials=(replace(first, notes=noted), *rest))
+    bundle = write_bundle(tmp_path, spoiled)
+
+    add(bundle, an_addition(first.trial.id))
+
+    notes = read_record(bundle).trials[0].notes
+    assert notes == {"agent.version": "1", "meter.model": "Otii"}
+
+
 def test_the_newest_addition_counts_and_the_older_stays(
     bundle: Path, small_record: RunRecord
 ) -> None:

@@ -1,8 +1,9 @@
 """Readings of a meter laid over the queries of their trial, or left where they are."""
 
 import json
+from array import array
 from dataclasses import replace
-from math import inf
+from math import ceil, floor, inf
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from harness.assessment import assess
 from harness.domain.calibration import CalibratedRange
 from harness.domain.estimate import Estimate
 from harness.domain.finding import Severity
-from harness.domain.origin import EvidenceClass
+from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Pulses
-from harness.domain.record import RunRecord
+from harness.domain.reading import Channel, ReadingBlock
+from harness.domain.record import RunRecord, TrialRecord
 from harness.loadgen.pulses import PulsePlan, plan_pulses
 from harness.schema.codec import to_plain
 from harness.schema.tiers import load_tier_set, tier_set_path
@@ -35,6 +37,7 @@ from harness.testing.metered import (
     a_metered_record,
     a_metered_trial,
 )
+from harness.units import NS_PER_S
 
 
 def net_of(record: RunRecord) -> Estimate:
@@ -148,3 +151,81 @@ def test_readings_are_corrected_by_the_lines_of_their_calibration_once() -> None
     before = np.asarray(raw.readings[0].values)
     assert np.asarray(found.readings[0].values) == pytest.approx(0.01 + 1.1 * before)
     assert laid_over(found) == found
+
+
+def pinned(trial: TrialRecord, *extra: ReadingBlock) -> TrialRecord:
+    planned = Pulses(chips=31, chip_ns=20_000_000, seed=0, pin="/pin")
+    asked = replace(trial.trial, pulses=planned)
+    return replace(trial, trial=asked, readings=(*trial.readings, *extra))
+
+
+def an_input(
+    trial: TrialRecord, offset_s: float, skew: float, bit: int
+) -> ReadingBlock:
+    """What a meter's inputs see of a pin that is high in each pulse, at 100 kHz."""
+    edges = sorted(
+        (at, level)
+        for made in trial.pulses
+        for level, column in ((1 << bit, made.rises_ns), (0, made.falls_ns))
+        for at in column
+    )
+    meter_s = [(at / NS_PER_S - offset_s) / (1 + skew) for at, _ in edges]
+    ticks = [ceil(at * 1e5) * 10_000 for at in meter_s]
+    return ReadingBlock(
+        channel=Channel(name="logic", unit="1", source="ppk2@sim:", rate_hz=1e5),
+        clock="the meter's",
+        origin=Origin.SIMULATED,
+        times_ns=array("q", [0, *ticks]),
+        values=array("d", [0.0, *(float(level) for _, level in edges)]),
+    )
+
+
+def test_a_pin_that_the_meter_watches_is_the_best_means() -> None:
+    shift = {"offset_s": 0.7, "skew": -130e-6}
+    raw = a_metered_trial(**shift, clock="the meter's", noise_w=40.0)
+
+    found = laid_over(pinned(raw, an_input(raw, **shift, bit=3)))
+
+    # the power shows nothing of the marks
+    assert found.notes[MEANS] == "edges"
+    assert float(found.notes["alignment.skew"]) == pytest.approx(-130e-6, abs=1e-6)
+    assert u_clock_s(found) < 2e-4
+
+
+def test_an_input_that_moved_otherwise_is_not_the_pin() -> None:
+    raw = a_metered_trial(offset_s=0.3)
+    whole = an_input(raw, 0.3, 0.0, bit=0)
+    fewer = replace(whole, times_ns=whole.times_ns[:-2], values=whole.values[:-2])
+
+    assert laid_over(pinned(raw, fewer)).notes[MEANS] == "pulses"
+
+
+def test_instants_at_which_an_input_fell_do_as_well() -> None:
+    shift = {"offset_s": 0.7, "skew": 100e-6}
+    raw = a_metered_trial(**shift, clock="the meter's", noise_w=40.0)
+    falls = [at for made in raw.pulses for at in made.falls_ns]
+    meter_s = [(at / NS_PER_S - 0.7) / (1 + 100e-6) for at in falls]
+    event = ReadingBlock(
+        channel=Channel(name="event", unit="1", source="ppk2@sim:"),
+        clock="the meter's",
+        origin=Origin.SIMULATED,
+        times_ns=array("q", [floor(at * 1e3) * 1_000_000 for at in meter_s]),
+        values=array("d", [1.0] * len(falls)),
+    )
+
+    found = laid_over(pinned(raw, event))
+
+    assert found.notes[MEANS] == "edges"
+    assert float(found.notes["alignment.offset_s"]) == pytest.approx(0.7007, abs=2e-3)
+
+
+def test_an_external_meter_with_an_edge_in_its_trace_is_class_a() -> None:
+    shift = {"offset_s": 0.0, "skew": 0.0}
+    raw = a_metered_trial()
+    seen = pinned(raw, an_input(raw, **shift, bit=0))
+    real = replace(
+        seen,
+        readings=tuple(replace(b, origin=Origin.MEASURED) for b in seen.readings),
+    )
+
+    assert net_of(a_metered_record(real)).evidence_class is EvidenceClass.A
