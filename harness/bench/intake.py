@@ -9,13 +9,13 @@ from pathlib import Path
 from harness.bench.meteruse import meter_use, require_claim
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
-from harness.catalogue.describe import model_name
 from harness.catalogue.index import check_models, load_index
 from harness.catalogue.language import (
     ONNXRUNTIME,
     describe_model,
     file_of,
     runtime_of,
+    title_of,
 )
 from harness.catalogue.pipeline import pipeline_artifact
 from harness.domain.calibration import Calibration
@@ -233,14 +233,14 @@ def _own_workload(request: Request, model: ModelArtifact, suite: Suite) -> Workl
 
     A language model is asked as the request says, if it says so.
     """
-    title = request.model.stem if request.model else model.name
+    title = title_of(request.model) if request.model else model.name
     talks = model.decoder is not None
     own = (request.talk or LlmDecode(), ColdStart()) if talks else None
     for workload in suite.workloads:
         if workload.id == request.role and (own is None or request.talk is None):
-            return replace(workload, model=title)
+            return replace(workload, model=title, stages=(), inputs=())
     return Workload(
-        id=request.role or model_name(Path(title)),
+        id=request.role or model.name,
         model=title,
         title_zh=title,
         title_en=title,

@@ -37,6 +37,12 @@ def file_of(path: Path) -> Path:
     return path if folder is None else folder / CONFIG
 
 
+def title_of(path: Path) -> str:
+    """Give the name that a user's model goes by: of a folder all of it, dots too."""
+    folder = _folder(path)
+    return path.stem if folder is None else folder.resolve().name
+
+
 def describe_model(path: Path, bindings: InputBindings) -> ModelArtifact:
     """Describe a user's model of whatever kind: a graph, a decoder, a folder.
 
@@ -130,7 +136,7 @@ def _of_folder(folder: Path) -> ModelArtifact:
     )
     described = describe(graph_path, _one_token(read_vetted(graph_path).graph))
     return ModelArtifact(
-        name=model_name(Path(folder.resolve().name)),
+        name=model_name(Path(f"{title_of(folder)}.onnx")),
         sha256=digest_of(files),
         size_bytes=sum(file.stat().st_size for file in files),
         external=others,

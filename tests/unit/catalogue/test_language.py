@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from harness.catalogue.bindings import InputBindings
-from harness.catalogue.language import describe_model, file_of, runtime_of
+from harness.catalogue.language import (
+    describe_model,
+    file_of,
+    runtime_of,
+    title_of,
+)
 from harness.domain.workload import DecoderFacts
 from harness.errors import ModelRejected, UsageError
 from harness.links.filedigest import digest_of, model_files
@@ -59,6 +64,14 @@ def test_a_folder_says_everything(folder: Path) -> None:
     files = model_files(folder / "genai_config.json", found.external)
     assert found.sha256 == digest_of(files)
     assert found.external == ("model.onnx",)
+
+
+def test_a_name_with_a_version_in_it_stays_whole(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "Llama-3.2-3B-int4", decoder_bytes())
+
+    assert title_of(folder) == title_of(folder / "genai_config.json")
+    assert title_of(folder) == "Llama-3.2-3B-int4"
+    assert describe_model(folder, NOTHING).name == "llama-3.2-3b-int4"
 
 
 def test_folders_and_graphs_have_their_own_runtimes(graph: Path, folder: Path) -> None:
