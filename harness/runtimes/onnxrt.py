@@ -73,6 +73,7 @@ _NUMPY_NAMES = {
     "tensor(bool)": "bool",
 }
 _OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "out of memory")
+_CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 _REASON_LENGTH = 400
 
@@ -144,7 +145,18 @@ class OnnxRuntime:
     def load_decoder(
         self, model: ModelFile, settings: RuntimeSettings
     ) -> Iterator[OnnxDecoder]:
-        """Have a decoder ready. Raises ModelRejected, Unsupported or MemoryError."""
+        """Have a decoder ready. Raises ModelRejected, Unsupported or MemoryError.
+
+        On the CPU only: elsewhere a cache in the host's memory would be copied to the
+        device and back at every token, and the copy be measured.
+        """
+        if settings.provider != _CPU:
+            raise Unsupported(
+                f"A decoder's cache is bound in the host's memory, which "
+                f"{settings.provider} would copy at every token",
+                remedy="Build a folder for onnxruntime-genai, which keeps the cache on "
+                "the device, or use CPUExecutionProvider.",
+            )
         options = self._options(settings, model.folder)
         session = self._open(model, settings, options)
         inputs = {

@@ -132,6 +132,16 @@ def test_a_graph_that_is_no_decoder_is_refused() -> None:
         pass
 
 
+def test_a_provider_that_would_copy_the_cache_at_every_token_is_refused() -> None:
+    model = ModelFile(data=decoder_bytes(), folder=Path("/nonexistent"))
+    with (
+        open_runtime() as runtime,
+        pytest.raises(Unsupported, match="copy at every token"),
+        runtime.load_decoder(model, RuntimeSettings(provider="CUDAExecutionProvider")),
+    ):
+        pass
+
+
 def test_an_input_that_nothing_is_known_of_is_named() -> None:
     inputs = {
         "input_ids": ("int64", ("batch", "sequence")),
