@@ -6,6 +6,11 @@ from pathlib import Path
 from harness.domain.scenario import LlmDecode
 from harness.errors import UsageError
 
+_TTFT_NS = (450_000_000, 2_000_000_000)
+_TPOT_NS = (40_000_000, 200_000_000)
+"""What users are promised: interactive, and conversational (MLPerf Inference,
+loadgen/mlperf.conf, Llama2-70B); the tier rows on users name the same."""
+
 
 def parse_talk(
     model: Path | None,
@@ -32,6 +37,8 @@ def parse_talk(
             prompt_tokens=tuple(prompt_tokens or usual.prompt_tokens),
             output_tokens=output_tokens or usual.output_tokens,
             users=tuple(sorted({1, *(users or ())})),
+            ttft_bounds_ns=_TTFT_NS if users else (),
+            tpot_bounds_ns=_TPOT_NS if users else (),
         )
     except ValueError as error:
         raise UsageError(

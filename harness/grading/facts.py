@@ -90,7 +90,10 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
     if not requirement.measurand:
         return f"needs-{requirement.needs}" if requirement.needs else "no-estimate"
     plan = facts.plan
-    if plan.suite.name == OWN_SUITE and requirement.kind is Kind.RELATIVE:
+    # where a row names a size, any model of that size is what it is about
+    has_reference = not requirement.least_parameters
+    is_relative = requirement.kind is Kind.RELATIVE and has_reference
+    if plan.suite.name == OWN_SUITE and is_relative:
         return "not-the-reference-model"
     if requirement.measurand == "memory_share" and not plan.profile.is_os_class:
         return "os-class-only"

@@ -6,7 +6,7 @@ import pytest
 
 from harness.domain.estimate import MEASURANDS, Estimate
 from harness.domain.finding import Validity
-from harness.domain.origin import Origin
+from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Plan
 from harness.domain.profile import DeviceClass
 from harness.domain.requirement import RowResult, RowStatus, Tier
@@ -97,6 +97,18 @@ def test_a_model_of_unknown_size_is_no_answer() -> None:
     found = rows(unknown, a_figure("ttft_p90", 0.1, ASKED))
 
     assert found["llm_ttft"].reason == "model-too-small"
+
+
+def test_a_relative_row_that_names_a_size_takes_any_model_of_that_size() -> None:
+    energy = replace(
+        a_figure("energy_per_token_per_billion", 0.15, ASKED),
+        evidence_class=EvidenceClass.A,
+    )
+
+    found = rows(a_plan_of(("llm3", TALK)), energy)
+
+    assert found["e_tok_b"].guarded is Tier.B
+    assert found["repeat_cv"].reason == "not-the-reference-model"
 
 
 def test_the_cold_start_of_a_language_model_has_a_row_of_its_own() -> None:
