@@ -69,6 +69,7 @@ REASONS: frozenset[str] = frozenset(
         "os-class-only",
         "seeded-weights",
         "model-too-small",
+        "no-labelled-items",
         "needs-meter",
         "no-estimate",
         # not measured, as the withheld figure says
@@ -76,6 +77,9 @@ REASONS: frozenset[str] = frozenset(
         "no-power-readings",
         "not-readable",
         "trial-failed",
+        "no-parent",
+        "items-not-scored",
+        "metric-undefined",
         "readings-lost",
         "readings-incomplete",
         "readings-not-believed",

@@ -18,17 +18,24 @@ import onnx
 
 from harness.domain.finding import Finding, Severity
 from harness.domain.profile import DeviceProfile
-from harness.emulation.graph_cost import GraphCost, NodeCost
+from harness.emulation.graph_cost import GraphCost
+from harness.emulation.kernels import NodeCost
 from harness.emulation.operators import OperatorClass
-from harness.emulation.predict import Prediction, predict
-from harness.emulation.tensors import attribute, item_bytes
+from harness.emulation.predict import predict
+from harness.emulation.prediction import Prediction
+from harness.emulation.standins import integer
+from harness.emulation.tensors import item_bytes
 
 _PRODUCTS = frozenset({"MatMul", "Gemm", "MatMulNBits"})
-UNCERTAINTY = 1.2
-"""Standard uncertainty of ln(time) of a decoder. The weights of a language model fit no
-cache, and those of the networks that rates come from often do: Llama-3.1-8B in four
-bits on Snapdragon X Elite decodes at 9.4 to 10.0 tokens/s (Qualcomm AI Hub Models,
-2026), which is 3.4 times as long a token as the rates give; ln 3.4 = 1.2."""
+FACTOR_90 = 7.5
+"""Factor within which 90 % of times of a decoder lie of those predicted.
+
+The weights of a language model fit no cache, and those of the networks that rates
+come from often do: Llama-3.1-8B in four bits on Snapdragon X Elite decodes at 9.4 to
+10.0 tokens/s (Qualcomm AI Hub Models, 2026), which is 3.4 times as long a token as the
+rates of that profile gave. That is taken for one standard deviation of ln(time), and
+3.4^1.645 is 7.5.
+"""
 _FLOAT_BYTES = 4
 _FAR = 1024
 """A context far enough that the slope of a step's time shows."""
@@ -126,7 +133,8 @@ class DecoderTimes:
         )
         return replace(
             found,
-            relative_uncertainty=max(found.relative_uncertainty, UNCERTAINTY),
+            factor_90=max(found.factor_90, FACTOR_90),
+            energy_factor_90=max(found.energy_factor_90, FACTOR_90),
             findings=(*found.findings, beyond),
         )
 
@@ -193,7 +201,7 @@ def _product(
         return None
     weight = stored[node.input[1]]
     if node.op_type == "MatMulNBits":
-        inputs, outputs = attribute(node, "K", 0), attribute(node, "N", 0)
+        inputs, outputs = integer(node, "K", 0), integer(node, "N", 0)
     else:
         inputs, outputs = prod(weight.dims[:-1]), weight.dims[-1] if weight.dims else 1
     size = sum(_tensor_bytes(stored[n]) for n in node.input[1:] if n in stored)
@@ -211,7 +219,7 @@ def _product(
 def _layers(graph: onnx.GraphProto) -> list[Attention]:
     """Read each layer from its past: [users, kv_heads, past, head]."""
     found = []
-    heads = [attribute(node, "num_heads", 0) for node in graph.node]
+    heads = [integer(node, "num_heads", 0) for node in graph.node]
     query_heads = max(heads, default=0)
     for value in graph.input:
         kind = value.type.tensor_type

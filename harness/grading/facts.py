@@ -12,6 +12,7 @@ from harness.domain.workload import OWN_SUITE
 from harness.grading.rule import is_too_uncertain
 from harness.units import NS_PER_S
 
+RETENTION = "accuracy_retention"
 LARGEST_SPREAD = 0.10
 """Between-run coefficient of variation above which nothing is determined."""
 
@@ -37,7 +38,13 @@ class Facts:
             if trial.arm is Arm.DEVICE
             and (not requirement.workloads or trial.workload in requirement.workloads)
             and trial.workload not in requirement.excludes
+            and (requirement.measurand != RETENTION or self.is_compared(trial))
         )
+
+    def is_compared(self, trial: Trial) -> bool:
+        """Say whether a trial's model has labelled items and a float32 parent."""
+        labelled = self.plan.labelled.get(trial.workload)
+        return labelled is not None and bool(labelled.parent)
 
     def trials_for(self, requirement: Requirement) -> tuple[Trial, ...]:
         """List those of them whose scenario answers the row."""
@@ -102,6 +109,9 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
 
 def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
     if not facts.trials_about(requirement):
+        if requirement.measurand == RETENTION:
+            is_trained = any(model.is_trained for model in facts.plan.models)
+            return "no-labelled-items" if is_trained else "seeded-weights"
         return "workload-not-in-suite"
     trials = facts.trials_for(requirement)
     if not trials:
@@ -112,10 +122,6 @@ def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
     sizes = [facts.plan.model(name).parameters or 0 for name in models]
     if min(sizes) < requirement.least_parameters:
         return "model-too-small"
-    if requirement.measurand == "accuracy_retention" and not all(
-        facts.plan.model(name).is_trained for name in models
-    ):
-        return "seeded-weights"
     return ""
 
 

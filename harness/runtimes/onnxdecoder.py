@@ -28,6 +28,7 @@ _TOKENS, _MASK, _PLACES, _LOGITS = (
     "position_ids",
     "logits",
 )
+_CPU = "CPUExecutionProvider"
 _SHARES_ITS_CACHE = "GroupQueryAttention"
 _AXES = 4
 
@@ -58,6 +59,40 @@ class Signature:
     logits: tuple[str, str]
     """Name and dtype."""
     shares_cache: bool
+
+
+def require_host_cache(provider: str) -> None:
+    """Refuse a provider whose device would copy a cache in the host's memory.
+
+    Raises Unsupported: it would be copied to the device and back at every token, and
+    the copy be measured.
+    """
+    if provider != _CPU:
+        raise Unsupported(
+            f"A decoder's cache is bound in the host's memory, which {provider} would "
+            "copy at every token",
+            remedy="Build a folder for onnxruntime-genai, which keeps the cache on the "
+            "device, or use CPUExecutionProvider.",
+        )
+
+
+def signature_of(
+    session: Any,  # noqa: ANN401 - untyped library
+    operators: Mapping[str, int],
+    dtypes: Mapping[str, str],
+) -> Signature:
+    """Read what a session takes and gives; raises as `signature`.
+
+    `dtypes` has numpy's names by the library's.
+    """
+    inputs = {
+        one.name: (dtypes.get(one.type, one.type), tuple(one.shape))
+        for one in session.get_inputs()
+    }
+    outputs = {
+        one.name: dtypes.get(one.type, one.type) for one in session.get_outputs()
+    }
+    return signature(inputs, outputs, operators)
 
 
 def signature(

@@ -22,7 +22,11 @@ from harness.domain.plan import RuntimeSettings
 from harness.errors import ModelRejected, TargetError, Unsupported
 from harness.runtimes.base import Feeds, Inspection, ModelFile, Tensor
 from harness.runtimes.onnxbytes import count_operators
-from harness.runtimes.onnxdecoder import OnnxDecoder, signature
+from harness.runtimes.onnxdecoder import (
+    OnnxDecoder,
+    require_host_cache,
+    signature_of,
+)
 
 FLOOR = (1, 24, 1)
 TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
@@ -73,7 +77,6 @@ _NUMPY_NAMES = {
     "tensor(bool)": "bool",
 }
 _OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "out of memory")
-_CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 _REASON_LENGTH = 400
 
@@ -145,26 +148,11 @@ class OnnxRuntime:
     def load_decoder(
         self, model: ModelFile, settings: RuntimeSettings
     ) -> Iterator[OnnxDecoder]:
-        """Have a decoder ready. Raises ModelRejected, Unsupported or MemoryError.
-
-        On the CPU only: elsewhere a cache in the host's memory would be copied to the
-        device and back at every token, and the copy be measured.
-        """
-        if settings.provider != _CPU:
-            raise Unsupported(
-                f"A decoder's cache is bound in the host's memory, which "
-                f"{settings.provider} would copy at every token",
-                remedy="Build a folder for onnxruntime-genai, which keeps the cache on "
-                "the device, or use CPUExecutionProvider.",
-            )
+        """Have a decoder ready. Raises ModelRejected, Unsupported or MemoryError."""
+        require_host_cache(settings.provider)
         options = self._options(settings, model.folder)
         session = self._open(model, settings, options)
-        inputs = {
-            i.name: (_dtype_of(i.name, i.type), tuple(i.shape))
-            for i in session.get_inputs()
-        }
-        outputs = {o.name: _dtype_of(o.name, o.type) for o in session.get_outputs()}
-        graph = signature(inputs, outputs, count_operators(model.data))
+        graph = signature_of(session, count_operators(model.data), _NUMPY_NAMES)
         decoder = OnnxDecoder(self._ort, session, graph)
         try:
             yield decoder
@@ -274,21 +262,28 @@ class OnnxSession:
     def __init__(self, library: Any, session: Any) -> None:  # noqa: ANN401
         self._session = session
         self._inputs = [(i.name, tuple(i.shape)) for i in session.get_inputs()]
+        declared = session.get_outputs()
         self._outputs = [
-            (o.name, _dtype_of(o.name, o.type), tuple(o.shape))
-            for o in session.get_outputs()
+            (o.name, _NUMPY_NAMES[o.type], tuple(o.shape))
+            for o in declared
+            if o.type in _NUMPY_NAMES
         ]
+        if not self._outputs:
+            raise _without_numbers([(o.name, o.type) for o in declared])
+        self._names = [name for name, *_ in self._outputs]
         self._buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         # One RunOptions for all calls: without it the binding makes one a call, which
         # costs about a third of the call to an identity model.
         self._run_options = library.RunOptions()
 
-    def bind(self, feeds: Feeds) -> "OnnxQuery":
+    def bind(self, feeds: Feeds) -> "OnnxQuery | PlainQuery":
         """Bind inputs, and outputs too where the graph gives their shape.
 
         Outputs of unknown shape are allocated by the library in the first call and
-        kept for those that follow.
+        kept for those that follow. Text cannot be bound: it is passed in every call.
         """
+        if any(tensor.dtype.kind == "U" for tensor in feeds.values()):
+            return PlainQuery(partial(self.compute, dict(feeds)))
         binding = self._session.io_binding()
         for name, tensor in feeds.items():
             binding.bind_cpu_input(name, tensor)
@@ -318,8 +313,11 @@ class OnnxSession:
         return self._buffers[key]
 
     def compute(self, feeds: Feeds) -> tuple[Tensor, ...]:
-        """Execute by InferenceSession.run, which allocates its outputs."""
-        return tuple(self._session.run(None, dict(feeds)))
+        """Execute by InferenceSession.run, which allocates its outputs.
+
+        Only tensors of numbers are given; maps, sequences and text are left out.
+        """
+        return tuple(self._session.run(self._names, dict(feeds)))
 
     def close(self) -> None:
         """Let the library's session go."""
@@ -358,13 +356,28 @@ class OnnxQuery:
         return tuple(self._binding.copy_outputs_to_cpu())
 
 
-def _dtype_of(name: str, onnx_type: str) -> str:
-    if onnx_type not in _NUMPY_NAMES:
-        raise Unsupported(
-            f"Output '{name}' is a {onnx_type}, which is not measured",
-            remedy="Export the model with tensors of numbers as outputs.",
-        )
-    return _NUMPY_NAMES[onnx_type]
+class PlainQuery:
+    """A query whose inputs the library takes in each call. A `BoundQuery`."""
+
+    def __init__(self, compute: Callable[[], tuple[Tensor, ...]]) -> None:
+        self._compute = compute
+        self._last: tuple[Tensor, ...] = ()
+
+    def call(self) -> None:
+        """Execute the model and keep its outputs."""
+        self._last = self._compute()
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Give the outputs of the last call."""
+        return self._last
+
+
+def _without_numbers(outputs: Sequence[tuple[str, str]]) -> Unsupported:
+    said = ", ".join(f"'{name}' is a {form}" for name, form in outputs)
+    return Unsupported(
+        f"No output of the model is a tensor of numbers: {said}",
+        remedy="Export the model with one (scikit-learn: without ZipMap).",
+    )
 
 
 def _resolved(

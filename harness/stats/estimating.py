@@ -12,6 +12,7 @@ from harness.domain.scenario import (
     Server,
     Sustained,
 )
+from harness.stats.accuracy import accuracy_answers
 from harness.stats.decodecost import ENERGY, context_memory, token_energy
 from harness.stats.energy import as_read, energy_answers, energy_names
 from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
@@ -51,6 +52,7 @@ def _answers(group: Group) -> Iterator[Answer]:
     yield from latency_answers(group)
     yield from stage_answers(group)
     yield from memory_answers(group)
+    yield from accuracy_answers(group)
     if group.arm is Arm.HOST:
         return
     match group.scenario:

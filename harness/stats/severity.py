@@ -21,6 +21,8 @@ _INVALIDATING = (
     "outputs-not-finite",
     "output-length-off",
     "model-digest-changed",
+    "answers-not-the-models",
+    "answers-differ-when-timed",
 )
 _CONDITIONAL = (
     "readings-lost",
@@ -40,6 +42,9 @@ _CONDITIONAL = (
     "throttled-at-start",
     "fallback",
     "outputs-differ",
+    "repeated-input-faster",
+    "accuracy-below-target",
+    "items-not-scored",
     "background-load",
     "spread-above-limit",
     "overhead-above-limit",
@@ -68,7 +73,11 @@ _NOTES = (
     "emulation-not-validated",
     "outside-emulation-domain",
     "operator-unknown",
+    "operator-refused",
+    "emulated-fallback",
+    "borrowed-from-family",
     "does-not-fit-memory",
+    "accuracy-of-some-only",
     "preset-not-evidential",
 )
 

@@ -11,7 +11,8 @@ from harness.domain.finding import Finding, Severity
 from harness.domain.profile import DeviceProfile
 from harness.domain.workload import ModelArtifact
 from harness.emulation.graph_cost import GraphCost, cost_of_file, joined
-from harness.emulation.predict import Prediction, predict
+from harness.emulation.predict import predict
+from harness.emulation.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

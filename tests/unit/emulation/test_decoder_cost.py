@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.emulation.decoding import (
-    UNCERTAINTY,
+    FACTOR_90,
     Attention,
     DecoderGraph,
     DecoderTimes,
@@ -87,7 +87,7 @@ def test_a_prediction_says_that_its_rates_are_of_other_networks(
 ) -> None:
     found = times.at_rest(10)
 
-    assert found.relative_uncertainty >= UNCERTAINTY
+    assert found.factor_90 >= FACTOR_90
     assert "outside-emulation-domain" in {one.code for one in found.findings}
 
 
@@ -120,8 +120,8 @@ def test_a_published_decoder_lies_within_the_uncertainty_of_its_prediction() -> 
     )
     times = DecoderTimes(load_profile(profile_path("computer")), graph)
 
-    assert abs(log(0.103 / times.step_s(1, 192.0))) < 2 * UNCERTAINTY
-    assert abs(log(0.210 / times.prefill_s(128))) < 2 * UNCERTAINTY
+    assert abs(log(0.103 / times.step_s(1, 192.0))) < log(FACTOR_90)
+    assert abs(log(0.210 / times.prefill_s(128))) < log(FACTOR_90)
 
 
 def test_memory_is_predicted_with_the_context_in_it(times: DecoderTimes) -> None:
