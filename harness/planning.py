@@ -11,6 +11,7 @@ from typing import assert_never
 
 import numpy as np
 
+from harness.domain.fit import require_fit
 from harness.domain.labelled import LabelledData
 from harness.domain.plan import (
     Arm,
@@ -26,6 +27,7 @@ from harness.domain.plan import (
 from harness.domain.profile import DeviceProfile
 from harness.domain.scenario import (
     ColdStart,
+    LlmDecode,
     MultiStream,
     Offline,
     Periodic,
@@ -83,6 +85,14 @@ _HOST_MINIMUM = Minimum(queries=64, duration_ns=NS_PER_S)
 _HOST_WARM_UP = Minimum(queries=8, duration_ns=0)
 _DEVICE_WARM_UP = Minimum(queries=16, duration_ns=NS_PER_S)
 _BASELINE_NS = 2 * NS_PER_S
+_GENERATIONS = {"rapid": 4, "quick": 16, "standard": 32, "official": 64}
+"""At each level of a run: sixteen in each of three runs are enough for p90, which takes
+29, and half as many more where they depend on each other; an answer is as long as a
+hundred queries (docs/adr/0017)."""
+_VIRTUAL_GENERATIONS = 300
+"""The 95 % bound of a p99 needs 299."""
+_HOST_GENERATIONS = 2
+_TALK_WARM_UP = Minimum(queries=1, duration_ns=0)
 _IDLE_READINGS = 12
 """Ten readings of idle at least, and one lost at either end (power: idle)."""
 _GUARD_READINGS = 3
@@ -141,6 +151,7 @@ class Ingredients:
     """Workload id → the model file that the host executes for reference."""
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    runtime: str = "onnxruntime"
     meter: MeterUse | None = None
     """What reads the device's power; None: nothing does."""
     labelled: Mapping[str, LabelledData] = field(default_factory=dict)
@@ -160,8 +171,11 @@ def make_plan(parts: Ingredients) -> Plan:
     """Lay out all trials: first the host's, then the device's runs, interleaved.
 
     Run by run every measurement comes once, in an order shuffled anew for each run,
-    so that a slow drift does not fall on one workload only.
+    so that a slow drift does not fall on one workload only. Raises UsageError for a
+    workload whose model and scenarios do not go together.
     """
+    for workload in parts.suite.workloads:
+        require_fit(workload, parts.device_models[workload.id])
     trials = (*_host_trials(parts), *_device_trials(parts))
     models = {
         model.name: model
@@ -215,6 +229,8 @@ def _window_ns(trial: Trial) -> int:
         case Server():
             # a search brackets and halves: about eight probes
             return 8 * trial.minimum.duration_ns
+        case LlmDecode(levels=levels):
+            return len(levels) * trial.minimum.duration_ns
         case SingleStream() | MultiStream() | Offline() | ColdStart():
             return trial.minimum.duration_ns
         case _:
@@ -224,7 +240,19 @@ def _window_ns(trial: Trial) -> int:
 def _host_trials(parts: Ingredients) -> Iterator[Trial]:
     for workload in parts.suite.workloads:
         if workload.id in parts.host_models:
-            yield _trial(parts, workload, SingleStream(), run=1, arm=Arm.HOST)
+            scenario = _host_scenario(workload)
+            yield _trial(parts, workload, scenario, run=1, arm=Arm.HOST)
+
+
+def _host_scenario(workload: Workload) -> Scenario:
+    """Give what the host executes for reference: single queries, or a few answers."""
+    for scenario in workload.scenarios:
+        if isinstance(scenario, LlmDecode):
+            return LlmDecode(
+                prompt_tokens=scenario.prompt_tokens[:1],
+                output_tokens=scenario.output_tokens,
+            )
+    return SingleStream()
 
 
 def _device_trials(parts: Ingredients) -> Iterator[Trial]:
@@ -261,8 +289,10 @@ def _trial(
         model=models[workload.id].name,
         scenario=scenario,
         run=run,
-        warm_up=_HOST_WARM_UP if is_host else _warm_up_of(parts),
-        minimum=_HOST_MINIMUM if is_host else _minimum_of(scenario, parts, run),
+        warm_up=_warm_up_of(scenario, parts, is_host=is_host),
+        minimum=_host_minimum(scenario)
+        if is_host
+        else _minimum_of(scenario, parts, run),
         baseline_ns=0 if is_host else _baseline_ns(parts),
         pulses=None if is_host else _pulses(scenario, parts, identity),
         seeds=Seeds(
@@ -274,6 +304,7 @@ def _trial(
         settings=RuntimeSettings(
             provider="CPUExecutionProvider" if is_host else parts.provider,
             intra_op_threads=parts.profile.conditions.intra_op_threads,
+            runtime=parts.runtime,
         ),
         is_scored=arm is Arm.DEVICE
         and run == 1
@@ -288,12 +319,21 @@ def _scored_scenario(workload: Workload) -> Scenario:
     return next(windowed, workload.scenarios[0])
 
 
-def _warm_up_of(parts: Ingredients) -> Minimum:
+def _warm_up_of(scenario: Scenario, parts: Ingredients, *, is_host: bool) -> Minimum:
     """Warm up until a slow meter sees the load alone when the window begins."""
-    if parts.meter is None:
-        return _DEVICE_WARM_UP
-    duration_ns = max(_DEVICE_WARM_UP.duration_ns, parts.meter.settling_ns)
-    return replace(_DEVICE_WARM_UP, duration_ns=duration_ns)
+    warm_up = _HOST_WARM_UP if is_host else _DEVICE_WARM_UP
+    if isinstance(scenario, LlmDecode):
+        warm_up = _TALK_WARM_UP
+    if is_host or parts.meter is None:
+        return warm_up
+    duration_ns = max(warm_up.duration_ns, parts.meter.settling_ns)
+    return replace(warm_up, duration_ns=duration_ns)
+
+
+def _host_minimum(scenario: Scenario) -> Minimum:
+    if isinstance(scenario, LlmDecode):
+        return replace(_HOST_MINIMUM, queries=_HOST_GENERATIONS)
+    return _HOST_MINIMUM
 
 
 def _baseline_ns(parts: Ingredients) -> int:
@@ -321,7 +361,10 @@ def _minimum_of(scenario: Scenario, parts: Ingredients, run: int) -> Minimum:
         starts = _VIRTUAL_COLD_STARTS if is_virtual else _COLD_STARTS[parts.preset.name]
         return Minimum(queries=starts, duration_ns=0)
     asked = parts.preset.minimum
-    if is_virtual and not (parts.meter and isinstance(scenario, Periodic)):
+    if isinstance(scenario, LlmDecode):
+        real = _GENERATIONS.get(parts.preset.name, asked.queries)
+        asked = replace(asked, queries=_VIRTUAL_GENERATIONS if is_virtual else real)
+    elif is_virtual and not (parts.meter and isinstance(scenario, Periodic)):
         # a simulated meter would have to read for an hour of periods
         asked = replace(asked, queries=_VIRTUAL_QUERIES)
     if parts.meter is None:

@@ -2,6 +2,7 @@
 
 import make_audio
 import make_conv1d
+import make_decoder
 import make_face
 import make_mobile
 import make_text
@@ -17,6 +18,7 @@ _FAMILIES = (
     make_vision,
     make_face,
     make_text,
+    make_decoder,
 )
 
 SPECS: dict[str, Spec] = {

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +50,38 @@ def entry_text(facts: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
 
 
 def _facts(spec: Spec, built: Built, drawn: onnx.ModelProto) -> dict[str, Any]:
+    # of a language model, what it gives besides its cache
+    outputs = drawn.graph.output[:1] if spec.decoder else drawn.graph.output
     return {
         "name": spec.name,
         "task": spec.task,
         "script": spec.script,
         "inputs": [described_input(one) for one in spec.inputs],
-        "outputs": [described_output(one) for one in drawn.graph.output],
+        "outputs": [described_output(one) for one in outputs],
         "macs": built.macs,
         "parameters": built.parameters,
         "opset": drawn.opset_import[0].version,
         "quantisation": describe(spec),
-        "calibration": {
-            "data": "inputs filled as above, from PCG64",
-            "seed": calibration_seed(spec),
-            "samples": spec.calibration_samples,
-            "ranges": f"ranges/{spec.name}.json",
-        },
+        **_beside(spec),
         "licence": "Apache-2.0",
         "trained": False,
         "note_en": f"{_NOTE_EN} {spec.remark_en}".strip(),
         "note_zh": f"{_NOTE_ZH}{spec.remark_zh}",
         "source": spec.source,
+    }
+
+
+def _beside(spec: Spec) -> dict[str, Any]:
+    """Give what a model was calibrated with, or how a language model is asked."""
+    if spec.decoder is not None:
+        return {"decoder": asdict(spec.decoder)}
+    return {
+        "calibration": {
+            "data": "inputs filled as above, from PCG64",
+            "seed": calibration_seed(spec),
+            "samples": spec.calibration_samples,
+            "ranges": f"ranges/{spec.name}.json",
+        }
     }
 
 
@@ -104,7 +116,7 @@ def _inline(value: object) -> str:
         case dict():
             pairs = ", ".join(f"{key} = {_inline(one)}" for key, one in value.items())
             return f"{{ {pairs} }}"
-        case list():
+        case list() | tuple():
             return f"[{', '.join(map(_inline, value))}]"
         case _:
             return json.dumps(value, ensure_ascii=False)

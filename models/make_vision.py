@@ -77,6 +77,31 @@ def super_resolution(g: Graph, tile: Tensor) -> dict[str, Tensor]:
     return {"large": g.depth_to_space(g.linear_conv(x, 27), 3)}
 
 
+def segmentation(g: Graph, image: Tensor) -> dict[str, Tensor]:
+    """Scores of 19 classes at stride 4, from maps at strides 4, 8, 16 and 32."""
+    x = g.conv(image, 24, stride=2)
+    maps = []
+    for filters, repeats in ((48, 2), (80, 3), (128, 4), (192, 3)):
+        x = blocks(g, g.conv(x, filters, stride=2), repeats)
+        maps.append(x)
+    x = g.conv(maps[-1], 96, 1)
+    for level in reversed(maps[:-1]):
+        x = g.conv(g.add(g.upsample(x), g.linear_conv(level, 96, 1)), 96)
+    return {"classes": g.linear_conv(g.conv(x, 64), 19, 1)}
+
+
+def text_line(g: Graph, line: Tensor) -> dict[str, Tensor]:
+    """Scores of 6625 characters at 80 places along one line of text."""
+    x = g.max_pool(g.conv(line, 32))
+    x = g.max_pool(blocks(g, g.conv(x, 64), 1))
+    for filters in (128, 192, 256):
+        x = g.conv(x, filters, stride=(2, 1))
+    places = x.shape[2]
+    x = g.transpose(g.reshape(x, (x.shape[0], places)), (1, 0))
+    hidden = g.relu(g.tokenwise(x, 192))
+    return {"characters": g.tokenwise(hidden, 6625)}
+
+
 def radar(g: Graph, spectrogram: Tensor) -> dict[str, Tensor]:
     """Fall or not from a micro-Doppler spectrogram."""
     x = spectrogram
@@ -127,6 +152,38 @@ SPECS = (
         seed=504,
         source="QuickSRNet-Small, times 3: Berger et al., CVPR workshops, 2023",
         calibration_samples=4,
+    ),
+    Spec(
+        name="quicksr-x3-frame",
+        task="super-resolution of one frame, three times, to 1920 x 1080",
+        draw=super_resolution,
+        inputs=(Input(name="tile", shape=(3, 360, 640)),),
+        seed=504,
+        source="QuickSRNet-Small, times 3: Berger et al., CVPR workshops, 2023",
+        calibration_samples=1,
+    ),
+    Spec(
+        name="seg-256x512",
+        task="segmentation of a scene, 19 classes",
+        draw=segmentation,
+        inputs=(Input(name="image", shape=(3, 256, 512)),),
+        seed=506,
+        source="Own design after Mehta et al., FFNet, CVPR workshops, 2022 (smaller)",
+        remark_en="A quarter of the pixels of the network that published values are of "
+        "(FFNet-78S, 1024 x 512), with a sixteenth of its parameters.",
+        remark_zh="像素数为已公布数据所用网络(FFNet-78S,1024×512)的四分之一,参数量约十六分之一。",
+        calibration_samples=4,
+    ),
+    Spec(
+        name="ocr-line",
+        task="recognition of one line of text",
+        draw=text_line,
+        inputs=(Input(name="line", shape=(1, 32, 320)),),
+        seed=507,
+        source="Own design after Shi et al., CRNN, PAMI 2017 (no recurrent layer)",
+        remark_en="One line; finding lines on a page is not in it.",
+        remark_zh="仅识别一行文字,不含版面中文字行的检测。",
+        calibration_samples=16,
     ),
     Spec(
         name="cnn2d-radar",

@@ -14,7 +14,10 @@ from spec import Spec, assemble
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A finished quantised file, and its float32 parent beside it."""
+    """A finished quantised file, and its float32 parent beside it.
+
+    A language model has no parent: its weights are drawn in four bits.
+    """
 
     name: str
     file: Path
@@ -27,17 +30,20 @@ class Built:
 
 
 def produce(spec: Spec, scheme: str, folder: Path) -> Built:
-    """Write <name>-fp32.onnx and <name>-<scheme>.onnx to a folder.
+    """Write <name>-fp32.onnx, where there is one, and <name>-<scheme>.onnx.
 
     Raises calibration.StaleRanges where the ranges do not belong to the graph.
     """
     start = perf_counter()
     drawing = assemble(spec)
-    ranges = ranges_of(spec, drawing.model)
-    parent = folder / f"{spec.name}-fp32.onnx"
-    write_whole(parent, serialised(drawing.model))
-    made = quantised(drawing.model, ranges, scheme, spec.float_operators)
     path = folder / f"{spec.name}-{scheme}.onnx"
+    if spec.decoder is not None:
+        parent, made = path, drawing.model
+    else:
+        ranges = ranges_of(spec, drawing.model)
+        parent = folder / f"{spec.name}-fp32.onnx"
+        write_whole(parent, serialised(drawing.model))
+        made = quantised(drawing.model, ranges, scheme, spec.float_operators)
     content = serialised(made)
     write_whole(path, content)
     return Built(
@@ -54,6 +60,8 @@ def produce(spec: Spec, scheme: str, folder: Path) -> Built:
 
 def describe(spec: Spec) -> str:
     """Say in one line how a spec is quantised."""
+    if spec.decoder is not None:
+        return "weight-only int4 in blocks of 32 (MatMulNBits), embedding float16"
     kept = ", ".join(spec.float_operators)
     tail = f"; {kept} in float32" if kept else ""
     return f"static QDQ int8, weights per channel, activations per tensor{tail}"

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
-from graph import Graph, Tensor
+from graph import Graph
 
-Draw = Callable[..., dict[str, Tensor]]
+Draw = Callable[..., Any]
+"""Gives the tensor of each output; of a language model, a `Drawing`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,15 @@ class Input:
     dtype: str = "float32"
     low: float = -1.0
     high: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderFacts:
+    """What the graph of a language model does not say."""
+
+    vocabulary: int
+    context: int
+    end_tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,8 @@ class Spec:
     remark_en: str = ""
     float_operators: tuple[str, ...] = ()
     calibration_samples: int = 64
+    decoder: DecoderFacts | None = None
+    """Of a language model, which `draw` gives whole, its weights in few bits."""
 
     @property
     def script(self) -> str:
@@ -60,6 +73,9 @@ class Drawing:
 
 def assemble(spec: Spec) -> Drawing:
     """Draw a model from its seed."""
+    if spec.decoder is not None:
+        whole: Drawing = spec.draw(spec.seed)
+        return whole
     graph = Graph(spec.name, seed=spec.seed)
     inputs = [graph.input(one.name, one.shape, one.dtype) for one in spec.inputs]
     for name, tensor in spec.draw(graph, *inputs).items():

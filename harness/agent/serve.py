@@ -4,6 +4,7 @@ import gc
 import os
 import platform
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 from harness.agent.answering import answer_all, samples_of, score_answers
 from harness.agent.overhead import measure_overhead
 from harness.agent.repeats import is_probed, probe_repeats
+from harness.agent.talk import TalkBench
 from harness.agent.workbench import (
     QueryInputs,
     Workbench,
@@ -34,13 +36,14 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
 )
+from harness.domain.scenario import LlmDecode
 from harness.errors import DeployMismatch, HarnessError, UsageError
 from harness.loadgen import wire
 from harness.loadgen.machine import samples_per_query
 from harness.loadgen.pump import BLOCK_ROWS, Launch, run_trial
 from harness.loadgen.transcript import Speaker
 from harness.loadgen.wire import Order, Task
-from harness.runtimes.base import Runtime
+from harness.runtimes.base import Inspection, ModelFile, Runtime
 from harness.runtimes.feeds import SampleLibrary, open_library
 
 
@@ -136,6 +139,9 @@ def _measure(desk: _Desk) -> None:
     trial = desk.order.trial
     for key, value in desk.runtime.identify().items():
         desk.note(key, value)
+    if isinstance(trial.scenario, LlmDecode):
+        _talk(desk, None)
+        return
     library = _library(desk.order)
     per_query = samples_per_query(trial)
     inputs = prepare_inputs(library, per_query, library.sets_for(per_query))
@@ -149,9 +155,12 @@ def _measure(desk: _Desk) -> None:
 
 def _start(desk: _Desk) -> None:
     """Carry out one cold start: nothing comes before its query that need not."""
+    launch = Launch(begun_ns=desk.order.spawned_ns)
+    if desk.order.decoder is not None:
+        _talk(desk, launch)
+        return
     library = _library(desk.order)
     inputs = prepare_inputs(library, 1, 1)
-    launch = Launch(begun_ns=desk.order.spawned_ns)
     _execute(desk, library, inputs, launch)
 
 
@@ -179,6 +188,39 @@ def _execute(
         desk.note("memory_mark", "not reset")
     if checked is not None:
         desk.voice.say(checked)
+
+
+def _talk(desk: _Desk, launch: Launch | None) -> None:
+    """Carry out a trial of a language model, or one cold start of it."""
+    trial = desk.order.trial
+    with (
+        ExitStack() as stack,
+        desk.runtime.explained(trial.model),
+        _collector_at_rest(),
+    ):
+        enter = stack.enter_context
+        bench = TalkBench(desk.order, desk.runtime, desk.clock, enter)
+        run_trial(trial, bench, desk.clock, desk.voice.say, launch=launch)
+        bench.memory.after_queries()
+        checked = bench.check_outputs()
+        _note_context(desk, bench)
+        bench.dispose()
+        stack.close()
+        bench.memory.after_dispose()
+    desk.voice.say(bench.memory.report(trial.id))
+    if not bench.memory.is_reset:
+        desk.note("memory_mark", "not reset")
+    if checked is not None:
+        desk.voice.say(checked)
+
+
+def _note_context(desk: _Desk, bench: TalkBench) -> None:
+    desk.note("decode.tokenisation", "out")
+    if bench.cache_bytes_per_token is not None:
+        desk.note("decode.cache_bytes_per_token", str(bench.cache_bytes_per_token))
+    if bench.context:
+        pairs = (f"{at.tokens}:{at.resident_bytes}" for at in bench.context)
+        desk.note("decode.context_memory", " ".join(pairs))
 
 
 def _afterwards(
@@ -233,7 +275,7 @@ def _inspect(desk: _Desk) -> None:
     for key, value in desk.runtime.identify().items():
         desk.note(key, value)
     order, begun_ns = desk.order, desk.clock.now_ns()
-    found = desk.runtime.inspect(read_model(order), order.trial.settings)
+    found = _inspected(desk.runtime, order)
     desk.voice.say(
         ModelLoaded(
             trial=order.trial.id,
@@ -243,6 +285,27 @@ def _inspect(desk: _Desk) -> None:
             quantisable_nodes=found.quantisable_nodes,
             placement=found.placement,
         )
+    )
+
+
+def _inspected(runtime: Runtime, order: Order) -> Inspection:
+    """Inspect a model, or every model of a pipeline, and add up."""
+    model, settings = read_model(order), order.trial.settings
+    files = dict.fromkeys(built.file for built in order.stages if built.file)
+    if not files:
+        return runtime.inspect(model, settings)
+    placement: Counter[str] = Counter()
+    quantised = quantisable = 0
+    for name in files:
+        data = (model.folder / name).read_bytes()
+        found = runtime.inspect(ModelFile(data=data, folder=model.folder), settings)
+        placement.update(found.placement)
+        quantised += found.quantised_nodes or 0
+        quantisable += found.quantisable_nodes or 0
+    return Inspection(
+        quantised_nodes=quantised,
+        quantisable_nodes=quantisable,
+        placement=dict(placement),
     )
 
 

@@ -1,5 +1,6 @@
 """Queries for the pump out of a runtime's session: bound once, gone round in turn."""
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 
 from harness.agent.outputs import OutputCheck, chosen
 from harness.agent.pin import Pin
+from harness.agent.pipeline import PipelineSession, open_stages
 from harness.agent.states import States, states_of
 from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
@@ -79,6 +81,18 @@ def bind(
     return _in_turn([query.call for query in bound]), bound[-1]
 
 
+def burn_until(instant_ns: int, clock: Clock, pin: Pin) -> None:
+    """Keep a core busy until the instant, and the pin high meanwhile.
+
+    Raises TargetError where the pin cannot be moved.
+    """
+    now_ns = clock.now_ns
+    pin.move(b"1")
+    while now_ns() < instant_ns:
+        pass
+    pin.move(b"0")
+
+
 def read_model(order: Order) -> ModelFile:
     """Read the model once. Raises DeployMismatch where it is not the one ordered."""
     path = Path(order.model_path)
@@ -112,6 +126,7 @@ class Workbench:
         self._clock = clock
         self._enter = enter
         self._session: Session | None = None
+        self._inner_ns = array("q")
         self._queries: list[tuple[Query, BoundQuery]] = []
         pulses = order.trial.pulses
         self._pin = Pin(pulses.pin if pulses else "")
@@ -129,13 +144,25 @@ class Workbench:
         self.memory.before_load()
         begun_ns = self._clock.now_ns()
         model = read_model(self._order)
-        settings = self._order.trial.settings
-        self._session = self._enter(self._runtime.load(model, settings))
+        self._session = self._opened(model)
         load_ns = self._clock.now_ns() - begun_ns
         self.memory.after_load()
         return ModelLoaded(
             trial=self._order.trial.id, sha256=self._order.sha256, load_ns=load_ns
         )
+
+    def _opened(self, model: ModelFile) -> Session:
+        if self._order.stages:
+            stages = open_stages(self._order, self._runtime, self._enter)
+            return PipelineSession(stages, self._clock, self._inner_ns)
+        settings = self._order.trial.settings
+        return self._enter(self._runtime.load(model, settings))
+
+    def take_inner(self) -> "array[int]":
+        """Give when the stages of queries were done since the last time, and forget."""
+        taken = self._inner_ns[:]
+        del self._inner_ns[:]
+        return taken
 
     def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
         """Give queries in a seeded order; in the measured window some are looked at."""
@@ -159,11 +186,7 @@ class Workbench:
         A pin that a meter watches is high meanwhile. Raises TargetError where the pin
         cannot be moved.
         """
-        now_ns = self._clock.now_ns
-        self._pin.move(b"1")
-        while now_ns() < instant_ns:
-            pass
-        self._pin.move(b"0")
+        burn_until(instant_ns, self._clock, self._pin)
 
     def check_outputs(self, first: Feeds) -> OutputsChecked | None:
         """Compute again what was looked at; None where no query was measured.

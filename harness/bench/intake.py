@@ -13,14 +13,21 @@ from harness.bench.meteruse import meter_use, require_claim
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
 from harness.catalogue.datasets import OwnData
-from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
+from harness.catalogue.language import (
+    ONNXRUNTIME,
+    describe_model,
+    file_of,
+    runtime_of,
+    title_of,
+)
+from harness.catalogue.pipeline import pipeline_artifact
 from harness.domain.board import Board
 from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
-from harness.domain.scenario import ColdStart, SingleStream
+from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
@@ -74,6 +81,8 @@ class Request:
     lab: Path | None = None
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    talk: LlmDecode | None = None
+    """How a language model of one's own is asked; None: as its workload says."""
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
@@ -101,6 +110,7 @@ class _Models:
 
     artifacts: dict[str, ModelArtifact]
     paths: dict[str, Path]
+    runtime: str = ONNXRUNTIME
 
 
 def host_scheme() -> Scheme:
@@ -147,6 +157,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             host_models=host.artifacts,
             seed=request.seed,
             provider=request.provider,
+            runtime=device.runtime,
             meter=_meter(request, lab, profile, target),
             labelled=labelled.data,
             parents=labelled.parents,
@@ -231,22 +242,29 @@ def _suite(request: Request, profile: DeviceProfile) -> tuple[Suite, str]:
     if request.model is None:
         check_models(suite, load_index())
         return suite, _digest(where.read_bytes())
-    workload = _own_workload(request, request.model, suite)
+    artifact = describe_model(request.model, request.bindings)
+    workload = _own_workload(request, artifact, suite)
     own = Suite(name=OWN_SUITE, workloads=(workload,))
     return own, _digest(dump_bytes(own))
 
 
-def _own_workload(request: Request, model: Path, suite: Suite) -> Workload:
-    """Give a user's model the scenarios of the workload that it stands for."""
+def _own_workload(request: Request, model: ModelArtifact, suite: Suite) -> Workload:
+    """Give a user's model the scenarios of the workload that it stands for.
+
+    A language model is asked as the request says, if it says so.
+    """
+    title = title_of(request.model) if request.model else model.name
+    talks = model.decoder is not None
+    own = (request.talk or LlmDecode(), ColdStart()) if talks else None
     for workload in suite.workloads:
-        if workload.id == request.role:
-            return replace(workload, model=model.stem)
+        if workload.id == request.role and (own is None or request.talk is None):
+            return replace(workload, model=title, stages=(), inputs=())
     return Workload(
-        id=request.role or model_name(model),
-        model=model.stem,
-        title_zh=model.stem,
-        title_en=model.stem,
-        scenarios=(SingleStream(), ColdStart()),
+        id=request.role or model.name,
+        model=title,
+        title_zh=title,
+        title_en=title,
+        scenarios=own or (SingleStream(), ColdStart()),
     )
 
 
@@ -256,14 +274,17 @@ def _models(
     if request.model is not None:
         return _own_model(request, suite, request.model)
     index = load_index()
-    names = sorted({workload.model for workload in suite.workloads})
+    names = sorted({name for workload in suite.workloads for name in workload.models})
     built = ensure_built(names, scheme, on_progress)
     artifacts = {
-        name: index.entry(name).artifact(scheme, built[name]) for name in names
+        workload.id: pipeline_artifact(workload, scheme, index, built)
+        if workload.stages
+        else index.entry(workload.model).artifact(scheme, built[workload.model])
+        for workload in suite.workloads
     }
     return _Models(
-        artifacts={w.id: artifacts[w.model] for w in suite.workloads},
-        paths={artifacts[name].name: built[name] for name in names},
+        artifacts=artifacts,
+        paths={artifacts[w.id].name: built[w.models[0]] for w in suite.workloads},
     )
 
 
@@ -285,10 +306,11 @@ def _labelled(request: Request, suite: Suite) -> Labelled:
 
 
 def _own_model(request: Request, suite: Suite, model: Path) -> _Models:
-    artifact = describe(model, request.bindings)
+    artifact = describe_model(model, request.bindings)
     return _Models(
         artifacts={workload.id: artifact for workload in suite.workloads},
-        paths={artifact.name: model},
+        paths={artifact.name: file_of(model)},
+        runtime=runtime_of(model),
     )
 
 
@@ -328,17 +350,18 @@ def _given(request: Request, record: RunRecord) -> Path:
             where=record.name,
             remedy="Say where it is: --resume BUNDLE --model FILE",
         )
-    return request.model
+    return file_of(request.model)
 
 
 def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
-    names = sorted({workload.model for workload in plan.suite.workloads})
     wanted = {model.name for model in plan.models}
     for scheme in Scheme:
-        ours = [name for name in names if f"{name}-{scheme}" in wanted]
-        for name, path in ensure_built(ours, scheme, on_progress).items():
-            paths[f"{name}-{scheme}"] = path
+        ours = [w for w in plan.suite.workloads if f"{w.model}-{scheme}" in wanted]
+        names = sorted({name for workload in ours for name in workload.models})
+        built = ensure_built(names, scheme, on_progress)
+        for workload in ours:
+            paths[f"{workload.model}-{scheme}"] = built[workload.models[0]]
     return paths
 
 

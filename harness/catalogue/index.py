@@ -14,7 +14,13 @@ from typing import Any, Literal, TypeVar
 from harness import shipped
 from harness.domain.labelled import LabelledData, Metric
 from harness.domain.profile import Scheme
-from harness.domain.workload import Fill, InputSpec, ModelArtifact, Suite
+from harness.domain.workload import (
+    DecoderFacts,
+    Fill,
+    InputSpec,
+    ModelArtifact,
+    Suite,
+)
 from harness.errors import UnknownName
 from harness.links.filedigest import digest_of
 from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
@@ -73,12 +79,15 @@ class Entry:
     opset: int
     quantisation: str
     calibration: Calibration | None
+    """None: the weights were drawn in their few bits, and nothing was calibrated."""
     licence: str
     is_trained: bool
     note_zh: str
     note_en: str
     source: str
     files: dict[Scheme, BuiltFile]
+    outputs: tuple[str, ...] = ()
+    decoder: DecoderFacts | None = None
     accuracy: Accuracy | None = None
     parent: BuiltFile | None = None
     """The float32 model that it was quantised from, where that is shipped."""
@@ -103,6 +112,7 @@ class Entry:
             parameters=self.parameters,
             licence=self.licence,
             is_trained=self.is_trained,
+            decoder=self.decoder,
         )
 
     def parent_artifact(self, path: Path) -> ModelArtifact:
@@ -187,6 +197,12 @@ class _WrittenAccuracy(Written):
     simulated: bool = False
 
 
+class _WrittenDecoder(Written):
+    vocabulary: int
+    context: int
+    end_tokens: tuple[int, ...]
+
+
 class _WrittenModel(Written):
     name: str
     task: str
@@ -198,6 +214,7 @@ class _WrittenModel(Written):
     opset: int
     quantisation: str
     calibration: _WrittenCalibration | None = None
+    decoder: _WrittenDecoder | None = None
     licence: str
     trained: bool
     note_en: str
@@ -242,9 +259,8 @@ def _one_index(where: Path) -> Index:
 def check_models(suite: Suite, index: Index) -> None:
     """Raise UnknownName for the first workload whose model the index lacks."""
     for workload in suite.workloads:
-        index.entry(
-            workload.model, where=f"suite '{suite.name}', workload '{workload.id}'"
-        )
+        for model in workload.models:
+            index.entry(model, where=f"suite '{suite.name}', workload '{workload.id}'")
 
 
 def _place(data: Mapping[str, Any], number: int) -> str:
@@ -259,11 +275,13 @@ def _entry(written: _WrittenModel, where: str) -> Entry:
         task=written.task,
         script=written.script,
         inputs=inputs,
+        outputs=tuple(one.name for one in written.outputs),
         macs=written.macs,
         parameters=written.parameters,
         opset=written.opset,
         quantisation=written.quantisation,
         calibration=_maybe(Calibration, written.calibration),
+        decoder=_maybe(DecoderFacts, written.decoder),
         licence=written.licence,
         is_trained=written.trained,
         note_zh=written.note_zh,

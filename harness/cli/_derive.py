@@ -1,6 +1,7 @@
 """Evidence → derived files and the table in the terminal; shared by three verbs."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from harness.domain.finding import Severity
 from harness.domain.origin import Origin
 from harness.domain.record import RunRecord
 from harness.domain.requirement import Grade, RowResult, RowStatus, Tier, TierSet
+from harness.domain.scenario import LlmDecode
 from harness.errors import ExitCode, StorageError, Unverifiable
 from harness.grading import meets
 from harness.record.reader import read_record
@@ -77,8 +79,8 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
         return
     out = console()
     record, assessment = derived.record, derived.assessment
-    figures = _figures(record, assessment) if assessment.estimates else None
-    for table in (figures, _accuracy(record, assessment), _privacy(record)):
+    figures = _tables_of_figures(record, assessment) if assessment.estimates else ()
+    for table in (*figures, _accuracy(record, assessment), _privacy(record)):
         if table is not None:
             out.print(table)
     if any(row.status is not RowStatus.NOT_MEASURED for row in assessment.grade.rows):
@@ -129,7 +131,8 @@ def _estimates(assessment: Assessment) -> bytes:
     return dump_bytes(assessment)
 
 
-_COLUMNS = (
+_Columns = tuple[tuple[str, str, str, str], ...]
+_COLUMNS: _Columns = (
     # heading, measurand, scenario ("" : any), unit
     ("p50", "latency_p50", "SingleStream", "ms"),
     ("p90", "latency_p90", "SingleStream", "ms"),
@@ -137,6 +140,13 @@ _COLUMNS = (
     ("energy", "energy_per_inference_net", "SingleStream", "mJ"),
     ("memory", "weights_and_arena", "", "KiB"),
     ("memory", "model_memory", "", "MiB"),
+)
+_TALK_COLUMNS: _Columns = (
+    ("TTFT", "ttft_mean", "LlmDecode", "ms"),
+    ("TPOT", "tpot_mean", "LlmDecode", "ms"),
+    ("output", "output_rate", "LlmDecode", "tok/s"),
+    ("energy/token", "energy_per_token", "LlmDecode", "mJ"),
+    ("memory", "model_memory", "LlmDecode", "MiB"),
 )
 
 _PRIVACY = "privacy-"
@@ -176,14 +186,29 @@ def _accuracy(record: RunRecord, assessment: Assessment) -> Table | None:
     return table if table.row_count else None
 
 
-def _figures(record: RunRecord, assessment: Assessment) -> Table:
-    """Show the main figures of every workload; the host's stand under their name."""
-    found = {
-        (one.workload, one.origin, one.measurand.name, scenario): one
-        for one in assessment.estimates
-        for scenario in (one.scenario, "")
+def _tables_of_figures(record: RunRecord, assessment: Assessment) -> Iterator[Table]:
+    """Give the main figures: of language models in a table of their own."""
+    kinds = {
+        w.id: any(isinstance(s, LlmDecode) for s in w.scenarios)
+        for w in record.plan.suite.workloads
     }
-    columns = [c for c in _COLUMNS if any(key[2] == c[1] for key in found)]
+    for columns, talks in ((_COLUMNS, False), (_TALK_COLUMNS, True)):
+        names = [name for name, is_talk in kinds.items() if is_talk is talks]
+        if names:
+            yield _figures(names, assessment, columns)
+
+
+def _figures(names: list[str], assessment: Assessment, wanted: _Columns) -> Table:
+    """Show the main figures of some workloads; the host's stand under their name."""
+    found: dict[tuple[str, Origin, str, str], Estimate] = {}
+    for one in assessment.estimates:
+        for scenario in (one.scenario, ""):
+            # of several loads the first, which is one user's
+            key = (one.workload, one.origin, one.measurand.name, scenario)
+            found.setdefault(key, one)
+    columns = [
+        c for c in wanted if any(key[0] in names and key[2:] == c[1:3] for key in found)
+    ]
     table = Table(
         title="Figures, each with its expanded uncertainty", title_justify="left"
     )
@@ -192,13 +217,13 @@ def _figures(record: RunRecord, assessment: Assessment) -> Table:
     for heading, _, _, unit in columns:
         table.add_column(f"{heading} ({unit})", justify="right", no_wrap=True)
     origins = dict.fromkeys(one.origin for one in assessment.estimates)
-    for workload in record.plan.suite.workloads:
+    for workload in names:
         for origin in sorted(origins):
             cells = (
-                _cell(found.get((workload.id, origin, name, scenario)), unit)
+                _cell(found.get((workload, origin, name, scenario)), unit)
                 for _, name, scenario, unit in columns
             )
-            table.add_row(workload.id, origin.value, *cells)
+            table.add_row(workload, origin.value, *cells)
     if Origin.HOST in origins:
         table.caption = "host: this machine, for reference, never graded"
         table.caption_justify = "left"
@@ -212,7 +237,8 @@ def _cell(one: Estimate | None, unit: str) -> str:
     if not one.expanded_uncertainty or not one.value:
         return text
     share = 100 * one.expanded_uncertainty / abs(one.value)
-    return f"{text} ± {share:.2g} %"
+    digits = f"{share:.2g}" if share < 100 else f"{share:.0f}"  # noqa: PLR2004
+    return f"{text} ± {digits} %"
 
 
 def _verdicts(record: RunRecord, grade: Grade) -> Table:

@@ -68,7 +68,7 @@ def _measured(record: RunRecord, figures: Sequence[Estimate]) -> Iterator[Anchor
             and one.scenario == _ALONE
         }
         latency = ours.get("latency_p50")
-        if latency is None:
+        if latency is None or workload.stages:
             continue
         energy = ours.get("energy_per_inference_gross")
         memory = ours.get("model_memory")

@@ -11,8 +11,8 @@ from harness import shipped
 from harness.bench.intake import host_scheme
 from harness.catalogue.bindings import parse_bindings
 from harness.catalogue.build import ensure_built
-from harness.catalogue.describe import describe
 from harness.catalogue.index import TRAINED, Index, load_index
+from harness.catalogue.language import describe_model
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.cli._progress import announced
@@ -41,7 +41,7 @@ def models(
 ) -> None:
     """List the reference models, build them, or describe a model file."""
     if file is not None:
-        artifact = describe(file, parse_bindings(shape or (), (), None))
+        artifact = describe_model(file, parse_bindings(shape or (), (), None))
         _print_artifact(artifact, as_json=as_json)
         return
     index = load_index()

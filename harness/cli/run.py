@@ -26,6 +26,7 @@ from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
 from harness.cli._items import wanted_items, with_items
 from harness.cli._progress import RunProgress, announced
+from harness.cli._talk import parse_talk
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.labelled import Metric
@@ -122,6 +123,17 @@ def run(
         Path | None,
         typer.Option("--input", help="Input samples: an .npz, one array an input."),
     ] = None,
+    prompt_tokens: Annotated[
+        list[int] | None,
+        typer.Option(help="Length of a language model's prompt; may be repeated."),
+    ] = None,
+    output_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of each answer of a language model.")
+    ] = None,
+    users: Annotated[
+        list[int] | None,
+        typer.Option(help="Users at once of a language model; may be repeated."),
+    ] = None,
     dataset: Annotated[
         Path | None,
         typer.Option(
@@ -202,6 +214,7 @@ def run(
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
         provider=provider,
+        talk=parse_talk(model, prompt_tokens, output_tokens, users),
         checks_network=check_network,
         is_detached=detached,
     )

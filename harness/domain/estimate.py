@@ -38,6 +38,26 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="sustained_ratio", unit="ratio"),
     Measurand(name="rss_growth", unit="ratio"),
     Measurand(name="repeat_cv", unit="ratio"),
+    # the stages of a pipeline
+    Measurand(name="stage_p50", unit="s"),
+    Measurand(name="stage_p90", unit="s"),
+    Measurand(name="stage_share", unit="ratio"),
+    # answers of a language model, token by token
+    Measurand(name="ttft_mean", unit="s"),
+    Measurand(name="ttft_p50", unit="s"),
+    Measurand(name="ttft_p90", unit="s"),
+    Measurand(name="ttft_p99", unit="s"),
+    Measurand(name="tpot_mean", unit="s"),
+    Measurand(name="inter_token_p50", unit="s"),
+    Measurand(name="inter_token_p99", unit="s"),
+    Measurand(name="output_rate", unit="tok/s"),
+    Measurand(name="prompt_rate", unit="tok/s"),
+    Measurand(name="output_tokens_mean", unit="1"),
+    Measurand(name="users_served", unit="users"),
+    Measurand(name="context_memory_per_token", unit="B"),
+    Measurand(name="energy_per_token", unit="J"),
+    Measurand(name="energy_per_token_per_billion", unit="J"),
+    Measurand(name="tokens_per_joule", unit="tok/J"),
     # memory
     Measurand(name="peak_rss", unit="B"),
     Measurand(name="model_memory", unit="B"),
@@ -100,6 +120,9 @@ class Estimate:
     queries: int = 0
     method: str = ""
     evidence_class: EvidenceClass | None = None
+    condition: str = ""
+    """Under which of a scenario's loads, ``prompt=1024, output=128, users=1``; empty
+    where it has one only."""
     budget: tuple[BudgetRow, ...] = ()
     """What u is made of, largest first; only for figures of power and energy."""
     floor_ratio: float | None = None
@@ -138,3 +161,4 @@ class Withheld:
     ``readings-incomplete``, ``readings-not-believed``, ``clocks-not-related``"""
     needed_queries: int | None = None
     observed_queries: int = 0
+    condition: str = ""

@@ -66,6 +66,7 @@ CODES: frozenset[str] = frozenset(
         "accuracy-below-target",
         "outputs-differ",
         "outputs-not-finite",
+        "output-length-off",
         "repeated-input-faster",
         "answers-not-the-models",
         "answers-differ-when-timed",

@@ -116,6 +116,11 @@ class QueryBlock:
     Latency is completed - scheduled. Back-to-back scenarios are scheduled when they
     are issued. `segment` counts the probes of a search (Server) from 0, each at
     `rate_hz`. In ColdStart a query is scheduled at the start of its process.
+
+    `inner_ns` holds instants inside of queries, query after query, and `inner_counts`
+    how many each has: when the stages of a pipeline were done, or when the tokens of
+    an answer were there. Both are empty elsewhere. In LlmDecode a query is an answer
+    and `segment` its level.
     """
 
     trial: str
@@ -126,6 +131,8 @@ class QueryBlock:
     completed_ns: "array[int]"
     segment: int = 0
     rate_hz: float | None = None
+    inner_counts: "array[int]" = field(default_factory=lambda: array("q"))
+    inner_ns: "array[int]" = field(default_factory=lambda: array("q"))
     kind: Literal["QueryBlock"] = "QueryBlock"
 
     def __post_init__(self) -> None:
@@ -133,6 +140,10 @@ class QueryBlock:
             len(self.scheduled_ns) == len(self.issued_ns) == len(self.completed_ns)
         ):
             raise ValueError("a query needs three times")
+        if len(self.inner_counts) not in {0, len(self.issued_ns)}:
+            raise ValueError("each query has a number of inner instants")
+        if sum(self.inner_counts) != len(self.inner_ns):
+            raise ValueError("the inner instants do not add up")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,10 @@ class Queries:
     """array('q'): probe of a search, from 0."""
     samples_per_query: int = 1
     segment_rates_hz: dict[int, float] = field(default_factory=dict)
+    inner_counts: "array[int]" = field(default_factory=lambda: array("q"))
+    """array('q'): stages or tokens of each query; empty where it has none."""
+    inner_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    """array('q'): when each of them was done or there, query after query."""
 
     def __len__(self) -> int:
         return len(self.completed_ns)

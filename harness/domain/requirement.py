@@ -68,6 +68,7 @@ REASONS: frozenset[str] = frozenset(
         "not-the-reference-model",
         "os-class-only",
         "seeded-weights",
+        "model-too-small",
         "no-labelled-items",
         "needs-meter",
         "no-estimate",
@@ -129,6 +130,12 @@ class Requirement:
     needs: str = ""
     """One of `NEEDS` where `measurand` is empty."""
     minimum_s: float = 0.0
+    excludes: tuple[str, ...] = ()
+    """Workloads that a row for all does not hold for, since another one does."""
+    least_parameters: float = 0.0
+    """Of the model that answers the row; a smaller one says nothing about it."""
+    condition: str = ""
+    """Load of the scenario that the row holds for, as estimates name it; empty: any."""
 
     def __post_init__(self) -> None:
         a, b, c = (self.limits[tier] for tier in (Tier.A, Tier.B, Tier.C))

@@ -100,8 +100,86 @@ class ColdStart:
     kind: Literal["ColdStart"] = "ColdStart"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One load of an LlmDecode trial: users at once, each with a prompt this long."""
+
+    prompt_tokens: int
+    output_tokens: int
+    users: int
+
+    @property
+    def condition(self) -> str:
+        """Name the load, as estimates taken under it do."""
+        tokens = f"prompt={self.prompt_tokens}, output={self.output_tokens}"
+        return f"{tokens}, users={self.users}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmDecode:
+    """A prompt in, tokens out one by one: the likeliest each, from an empty cache.
+
+    The levels are measured one after the other: each prompt length for one user, then
+    the first of them for each larger number of `users`, who all ask again as soon as
+    they are answered. Prompts are token ids, so that no tokeniser is timed.
+
+    A generation ends after `output_tokens`; with `stops_at_end` also at an end token,
+    and then `expected_tokens` (0: not stated) is the mean that the model is known to
+    give. A number of users is served where TTFT keeps `ttft_bounds_ns` at p99 and
+    the mean TPOT keeps `tpot_bounds_ns`, pair by pair.
+    """
+
+    prompt_tokens: tuple[int, ...] = (1024,)
+    output_tokens: int = 128
+    users: tuple[int, ...] = (1,)
+    stops_at_end: bool = False
+    expected_tokens: float = 0.0
+    ttft_bounds_ns: tuple[int, ...] = ()
+    tpot_bounds_ns: tuple[int, ...] = ()
+    kind: Literal["LlmDecode"] = "LlmDecode"
+
+    def __post_init__(self) -> None:
+        for name in ("prompt_tokens", "users", "ttft_bounds_ns", "tpot_bounds_ns"):
+            for value in getattr(self, name):
+                _require_positive(**{name: value})
+        _require_positive(output_tokens=self.output_tokens)
+        if not self.prompt_tokens or len(set(self.prompt_tokens)) != len(
+            self.prompt_tokens
+        ):
+            raise ValueError("prompt_tokens needs one length or several different ones")
+        if 1 not in self.users or len(set(self.users)) != len(self.users):
+            raise ValueError("users counts from 1, each number once")
+        if len(self.ttft_bounds_ns) != len(self.tpot_bounds_ns):
+            raise ValueError("each bound of TTFT has one of TPOT beside it")
+        if self.expected_tokens < 0:
+            raise ValueError("expected_tokens is never negative")
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """List the loads in the order in which they are measured."""
+        first = self.prompt_tokens[0]
+        loads = [(length, 1) for length in self.prompt_tokens]
+        loads += [(first, users) for users in sorted(self.users) if users > 1]
+        return tuple(
+            Level(prompt_tokens=length, output_tokens=self.output_tokens, users=users)
+            for length, users in loads
+        )
+
+    @property
+    def longest(self) -> int:
+        """Give the largest number of tokens that a generation holds, prompt and all."""
+        return max(self.prompt_tokens) + self.output_tokens
+
+
 Scenario = (
-    SingleStream | MultiStream | Offline | Server | Periodic | Sustained | ColdStart
+    SingleStream
+    | MultiStream
+    | Offline
+    | Server
+    | Periodic
+    | Sustained
+    | ColdStart
+    | LlmDecode
 )
 
 SCENARIOS: dict[str, type[Scenario]] = {
@@ -112,6 +190,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "Periodic": Periodic,
     "Sustained": Sustained,
     "ColdStart": ColdStart,
+    "LlmDecode": LlmDecode,
 }
 
 
@@ -125,4 +204,9 @@ def from_plain(plain: dict[str, Any]) -> Scenario:
     kind = plain["kind"]
     if kind not in SCENARIOS:
         raise ValueError(f"unknown scenario {kind!r}")
-    return SCENARIOS[kind](**plain)
+    return SCENARIOS[kind](**{name: _as_held(plain[name]) for name in plain})
+
+
+def _as_held(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """Give a list of JSON as the tuple that a scenario holds."""
+    return tuple(value) if isinstance(value, list) else value

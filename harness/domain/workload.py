@@ -59,6 +59,65 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderFacts:
+    """What must be known of a language model beside its graph.
+
+    Token ids lie in [0, `vocabulary`); prompt and output together fit `context`
+    places; a token of `end_tokens` says that the answer is complete.
+    """
+
+    vocabulary: int
+    context: int
+    end_tokens: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.vocabulary < 1 or self.context < 1:
+            raise ValueError("a decoder has a vocabulary and a context")
+
+
+STEPS: frozenset[str] = frozenset(
+    {"argmax-tokens", "crop-peak", "log-mel", "match-gallery"}
+)
+"""What may be done between the models of a pipeline (`harness.runtimes.steps`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of a pipeline: a model, or a named step between models.
+
+    A model takes its inputs by their names and gives its outputs by theirs. A step
+    takes the tensors `takes` and gives one, `gives`, in the shape and type that the
+    model which takes it asks for. All tensors of a query stay known by their names.
+    """
+
+    name: str
+    model: str = ""
+    step: str = ""
+    takes: tuple[str, ...] = ()
+    gives: str = ""
+
+    def __post_init__(self) -> None:
+        require_id("stage", self.name)
+        if bool(self.model) == bool(self.step):
+            raise ValueError(f"stage {self.name!r} is either a model or a step")
+        if self.step and self.step not in STEPS:
+            known = ", ".join(sorted(STEPS))
+            raise ValueError(f"there is no step {self.step!r}; there are {known}")
+        if self.step and not (self.takes and self.gives):
+            raise ValueError(f"step {self.name!r} takes tensors and gives one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltStage:
+    """A stage with its file: the model's, beside the first one's; none of a step."""
+
+    stage: Stage
+    file: str = ""
+    inputs: tuple[InputSpec, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArtifact:
     """One model file, as the plan names it. The path is not part of it.
 
@@ -80,6 +139,10 @@ class ModelArtifact:
     is_trained: bool = True
     external: tuple[str, ...] = ()
     """Files of external data beside the model's, in the order of the digest."""
+    decoder: DecoderFacts | None = None
+    """Of a language model that answers token by token; None: it is none."""
+    stages: tuple[BuiltStage, ...] = ()
+    """Of a pipeline, whose files are all in the digest; empty: it is one model."""
 
     def __post_init__(self) -> None:
         if not _SHA256.match(self.sha256):
@@ -102,6 +165,10 @@ class Workload:
     scenarios: tuple[Scenario, ...]
     reference: dict[str, str] = field(default_factory=dict)
     """Published reference values: what → value with source, for the report."""
+    stages: tuple[Stage, ...] = ()
+    """Of a pipeline, `model` being its own name; empty: one model."""
+    inputs: tuple[InputSpec, ...] = ()
+    """What a pipeline is given, beside its first model's own inputs."""
 
     def __post_init__(self) -> None:
         require_id("workload", self.id)
@@ -110,6 +177,18 @@ class Workload:
         kinds = [scenario.kind for scenario in self.scenarios]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"workload {self.id!r} names a scenario twice")
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f"workload {self.id!r} names a stage twice")
+        if self.stages and not any(stage.model for stage in self.stages):
+            raise ValueError(f"pipeline {self.id!r} holds no model")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """List the models that it takes, each once."""
+        if not self.stages:
+            return (self.model,)
+        return tuple(dict.fromkeys(s.model for s in self.stages if s.model))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

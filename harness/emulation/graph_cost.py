@@ -6,7 +6,7 @@ constants computed beforehand. An operator that is not known is costed by the by
 that it touches, and named. Knows no device and no time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -100,6 +100,21 @@ def cost_of_model(
         unknown_operators=tuple(sorted(unknown)),
         unknown_shapes=tuple(k.name for k in kernels if k.is_unsized(tensors)),
         open_inputs=open_inputs(model, bound or {}),
+    )
+
+
+def joined(costs: Sequence[GraphCost]) -> GraphCost:
+    """Cost graphs that are executed one after the other, as one inference."""
+    return GraphCost(
+        nodes=tuple(node for cost in costs for node in cost.nodes),
+        weight_bytes=sum(cost.weight_bytes for cost in costs),
+        arena_bytes=max(cost.arena_bytes for cost in costs),
+        file_bytes=sum(cost.file_bytes for cost in costs),
+        unknown_operators=tuple(
+            sorted({name for cost in costs for name in cost.unknown_operators})
+        ),
+        unknown_shapes=tuple(name for cost in costs for name in cost.unknown_shapes),
+        open_inputs=tuple(name for cost in costs for name in cost.open_inputs),
     )
 
 

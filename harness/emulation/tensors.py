@@ -134,7 +134,7 @@ class Tensors:
                 self._zero_points[node.output[0]] = (*node.input, "", "")[2]
 
     def _size(self, name: str) -> float:
-        return _item_bytes(self._types.get(name, 0))
+        return item_bytes(self._types.get(name, 0))
 
     def _moves_nothing(self, node: onnx.NodeProto) -> bool:
         """Say whether a transposition leaves the order of the data as it is."""
@@ -147,7 +147,8 @@ class Tensors:
         return moved == sorted(moved)
 
 
-def _item_bytes(kind: int) -> float:
+def item_bytes(kind: int) -> float:
+    """Give the bytes that an item of an ONNX element type takes; 0 if unknown."""
     if kind in _HALF_BYTES:
         return 0.5
     if kind in {TensorProto.UNDEFINED, TensorProto.STRING}:

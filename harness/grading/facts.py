@@ -37,6 +37,7 @@ class Facts:
             for trial in self.plan.trials
             if trial.arm is Arm.DEVICE
             and (not requirement.workloads or trial.workload in requirement.workloads)
+            and trial.workload not in requirement.excludes
             and (requirement.measurand != RETENTION or self.is_compared(trial))
         )
 
@@ -63,6 +64,7 @@ class Facts:
             if estimate.measurand.name == requirement.measurand
             and estimate.workload == workload
             and requirement.scenario in {"", estimate.scenario}
+            and requirement.condition in {"", estimate.condition}
         )
 
     def withheld_for(self, requirement: Requirement, workload: str) -> Withheld | None:
@@ -72,6 +74,7 @@ class Facts:
                 one.measurand.name == requirement.measurand
                 and one.workload == workload
                 and requirement.scenario in {"", one.scenario}
+                and requirement.condition in {"", one.condition}
             ):
                 return one
         return None
@@ -94,7 +97,10 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
     if not requirement.measurand:
         return f"needs-{requirement.needs}" if requirement.needs else "no-estimate"
     plan = facts.plan
-    if plan.suite.name == OWN_SUITE and requirement.kind is Kind.RELATIVE:
+    # where a row names a size, any model of that size is what it is about
+    has_reference = not requirement.least_parameters
+    is_relative = requirement.kind is Kind.RELATIVE and has_reference
+    if plan.suite.name == OWN_SUITE and is_relative:
         return "not-the-reference-model"
     if requirement.measurand == "memory_share" and not plan.profile.is_os_class:
         return "os-class-only"
@@ -112,6 +118,10 @@ def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
         return "scenario-not-run"
     if any(_duration_s(trial) < requirement.minimum_s for trial in trials):
         return "window-shorter-than-row"
+    models = {trial.model for trial in trials}
+    sizes = [facts.plan.model(name).parameters or 0 for name in models]
+    if min(sizes) < requirement.least_parameters:
+        return "model-too-small"
     return ""
 
 

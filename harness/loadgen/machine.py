@@ -12,12 +12,12 @@ from enum import Enum
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.domain.plan import Minimum, Trial
 from harness.domain.query import Phase
 from harness.domain.scenario import (
     ColdStart,
+    LlmDecode,
     MultiStream,
     Offline,
     Periodic,
@@ -27,102 +27,27 @@ from harness.domain.scenario import (
 )
 from harness.loadgen.arrivals import periodic, poisson
 from harness.loadgen.earlystop import allowed_late, needed_queries
-from harness.loadgen.pulses import Burst as PulseBurst
+from harness.loadgen.instructions import (
+    Burst,
+    BurstDone,
+    Converse,
+    ConverseDone,
+    Event,
+    Finish,
+    Idle,
+    Instruction,
+    Load,
+    Mark,
+    Reached,
+    Replay,
+    ReplayDone,
+)
 from harness.loadgen.pulses import PulsePlan
 from harness.loadgen.search import Search
 from harness.units import NS_PER_S
 
 COLD_STARTS_AT_MOST = 30
 """More fresh processes than this add time and no knowledge (p90 needs 29)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
-    """Do nothing until the instant: a baseline."""
-
-    phase: Phase
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """Work and rest in turn, at these instants, then rest until the last one."""
-
-    phase: Phase
-    pulses: PulseBurst
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """Make the model ready."""
-
-    phase: Phase = Phase.LOAD
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Burst:
-    """Queries back to back until there are enough of them *and* the instant is past."""
-
-    phase: Phase
-    samples_per_query: int
-    queries: int
-    until_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """Queries at scheduled instants, each as soon as it is due and the last is done.
-
-    Query i is due `offsets_ns[i]` after `origin_ns`; None: an instant that the pump
-    chooses once all is ready, so that the first query is on time. The replay is given
-    up when more than `allowed_late` queries took longer than `bound_ns` from their
-    scheduled instant; both None: never.
-    """
-
-    phase: Phase
-    samples_per_query: int
-    offsets_ns: NDArray[np.int64]
-    origin_ns: int | None = None
-    segment: int = 0
-    rate_hz: float | None = None
-    bound_ns: int | None = None
-    allowed_late: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    """The trial is over."""
-
-
-Instruction = Idle | Mark | Load | Burst | Replay | Finish
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
-    """The trial begins, a baseline or a mark is over, or the model is ready."""
-
-    now_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BurstDone:
-    """A burst is over: so many queries in so many ns, gaps included."""
-
-    now_ns: int
-    queries: int
-    elapsed_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayDone:
-    """A replay is over: `late` of its queries missed the bound, or it was given up."""
-
-    now_ns: int
-    late: int
-
-
-Event = Reached | BurstDone | ReplayDone
 
 
 class Stage(Enum):
@@ -150,6 +75,8 @@ class State:
     """When the load began; in ColdStart the query counts from here."""
     search: Search | None = None
     allowed_late: int = 0
+    level: int = 0
+    """Load of an LlmDecode trial that is warmed up or measured."""
 
 
 def cold_starts(trial: Trial) -> int:
@@ -164,7 +91,14 @@ def samples_per_query(trial: Trial) -> int:
             MultiStream(samples_per_query=samples) | Offline(samples_per_query=samples)
         ):
             return samples
-        case SingleStream() | Server() | Periodic() | Sustained() | ColdStart():
+        case (
+            SingleStream()
+            | Server()
+            | Periodic()
+            | Sustained()
+            | ColdStart()
+            | LlmDecode()
+        ):
             return 1
         case _:
             assert_never(trial.scenario)
@@ -181,7 +115,7 @@ def begin(trial: Trial, *, starts: int | None = None) -> State:
     )
 
 
-def step(  # noqa: PLR0911 - one line a stage
+def step(  # noqa: C901, PLR0911 - one line a stage
     state: State, event: Event
 ) -> tuple[State, Instruction]:
     """Take an event; give the state after it and what to do next.
@@ -201,6 +135,8 @@ def step(  # noqa: PLR0911 - one line a stage
             return _measure(state, event)
         case Stage.MEASURING, BurstDone(now_ns=now):
             return _mark_or_settle(state, now)
+        case Stage.WARMING | Stage.MEASURING, ConverseDone(now_ns=now):
+            return _after_level(state, now)
         case Stage.MEASURING, ReplayDone():
             return _after_replay(state, event)
         case Stage.MARKING_AGAIN, Reached(now_ns=now):
@@ -272,8 +208,39 @@ def _first_queries(state: State, now: int) -> tuple[State, Instruction]:
             offsets_ns=np.zeros(1, dtype=np.int64),
             origin_ns=state.loading_ns,
         )
-    warm_up = _burst(state.trial, Phase.WARM_UP, state.trial.warm_up, now)
-    return replace(state, stage=Stage.WARMING), warm_up
+    state = replace(state, stage=Stage.WARMING)
+    if isinstance(state.trial.scenario, LlmDecode):
+        return _at_level(state, state.trial.scenario)
+    return state, _burst(state.trial, Phase.WARM_UP, state.trial.warm_up, now)
+
+
+def _at_level(state: State, scenario: LlmDecode) -> tuple[State, Converse]:
+    """Warm up or measure at the level that the state is at."""
+    is_warm = state.stage is Stage.MEASURING
+    level = scenario.levels[state.level]
+    enough = state.trial.minimum if is_warm else state.trial.warm_up
+    return state, Converse(
+        phase=Phase.MEASURED if is_warm else Phase.WARM_UP,
+        segment=state.level,
+        users=level.users,
+        prompt_tokens=level.prompt_tokens,
+        output_tokens=scenario.output_tokens,
+        stops_at_end=scenario.stops_at_end,
+        generations=max(enough.queries, level.users),
+        duration_ns=enough.duration_ns,
+    )
+
+
+def _after_level(state: State, now: int) -> tuple[State, Instruction]:
+    """Go on to the next level; all are warmed up before the first is measured."""
+    scenario = state.trial.scenario
+    if not isinstance(scenario, LlmDecode):
+        raise TypeError("a generation in a scenario that has none")
+    if state.level + 1 < len(scenario.levels):
+        return _at_level(replace(state, level=state.level + 1), scenario)
+    if state.stage is Stage.WARMING:
+        return _at_level(replace(state, stage=Stage.MEASURING, level=0), scenario)
+    return _mark_or_settle(state, now)
 
 
 def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
@@ -298,6 +265,8 @@ def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
             back_to_back_hz = warmed.queries * NS_PER_S / max(1, warmed.elapsed_ns)
             search = Search.begin(back_to_back_hz, server.rate_tolerance)
             return _probe(replace(state, search=search), server)
+        case LlmDecode():
+            raise ValueError("a language model is not warmed up by single queries")
         case _:
             assert_never(trial.scenario)
 

@@ -8,7 +8,9 @@ is handed on between queries, so that a crash loses half a second at most.
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Protocol, assert_never, runtime_checkable
+
+import numpy as np
 
 from harness.clock import Clock
 from harness.domain.plan import Trial
@@ -20,9 +22,12 @@ from harness.domain.query import (
     QueryBlock,
     TrialEvent,
 )
-from harness.loadgen.machine import (
+from harness.loadgen.converse import Decoder, Talk
+from harness.loadgen.instructions import (
     Burst,
     BurstDone,
+    Converse,
+    ConverseDone,
     Event,
     Finish,
     Idle,
@@ -32,9 +37,8 @@ from harness.loadgen.machine import (
     Reached,
     Replay,
     ReplayDone,
-    begin,
-    step,
 )
+from harness.loadgen.machine import begin, step
 
 BLOCK_NS = 500_000_000
 """Queries are handed on at least this often where the pattern of arrivals allows."""
@@ -67,6 +71,27 @@ class Executor(Protocol):
 
     def work_until(self, instant_ns: int) -> None:
         """Keep the device at work until the instant; the model may not be there yet."""
+        ...
+
+
+@runtime_checkable
+class StagedExecutor(Executor, Protocol):
+    """An executor whose queries may have stages, each with an instant of its own."""
+
+    def take_inner(self) -> "array[int]":
+        """Give the instants inside of queries since the last time, and forget them.
+
+        Each query has as many; none at all where queries have no stages.
+        """
+        ...
+
+
+@runtime_checkable
+class DecodingExecutor(Executor, Protocol):
+    """An executor of a language model, which answers token by token."""
+
+    def decoder(self) -> Decoder:
+        """Give what answers, once the model is loaded."""
         ...
 
 
@@ -147,7 +172,9 @@ class _Pump:
         self._has_loaded = False
         self._times = Times(BLOCK_ROWS)
 
-    def carry_out(self, instruction: Instruction) -> Event | None:
+    def carry_out(  # noqa: PLR0911 - one line an instruction
+        self, instruction: Instruction
+    ) -> Event | None:
         """Do what the machine says; gives what came of it, None at the end."""
         match instruction:
             case Idle(phase=phase, until_ns=until_ns):
@@ -164,6 +191,8 @@ class _Pump:
                 return self._burst(instruction)
             case Replay():
                 return self._replay(instruction)
+            case Converse():
+                return self._converse(instruction)
             case Finish():
                 return None
             case _:
@@ -238,10 +267,25 @@ class _Pump:
             self._hand_on(do, due_ns, times)
         return ReplayDone(now_ns=self._clock.now_ns(), late=schedule.late)
 
+    def _converse(self, do: Converse) -> ConverseDone:
+        if not isinstance(self._executor, DecodingExecutor):
+            raise TypeError(f"trial {self._trial.id} has nothing that generates")
+        self._enter(do.phase)
+        draws = np.random.default_rng((self._trial.seeds.arrival, do.segment))
+        talk = Talk(do, self._executor.decoder(), self._clock, draws)
+        for block in talk.blocks(self._trial.id, BLOCK_NS):
+            self.queries += len(block.completed_ns)
+            self._emit(block)
+        return ConverseDone(now_ns=self._clock.now_ns(), generations=talk.done)
+
     def _hand_on(
         self, do: Burst | Replay, scheduled_ns: "array[int]", times: Times
     ) -> None:
         self.queries += len(scheduled_ns)
+        inner_ns = array("q")
+        if isinstance(self._executor, StagedExecutor):
+            inner_ns = self._executor.take_inner()
+        each = len(inner_ns) // max(len(scheduled_ns), 1)
         self._emit(
             QueryBlock(
                 trial=self._trial.id,
@@ -252,6 +296,8 @@ class _Pump:
                 completed_ns=times.completed_ns,
                 segment=do.segment if isinstance(do, Replay) else 0,
                 rate_hz=do.rate_hz if isinstance(do, Replay) else None,
+                inner_counts=array("q", [each] * len(scheduled_ns) if each else []),
+                inner_ns=inner_ns,
             )
         )
 

@@ -22,7 +22,7 @@ from harness.domain import scenario as scenarios
 from harness.domain.labelled import LabelledData, Source
 from harness.domain.plan import Trial
 from harness.domain.query import TrialEvent
-from harness.domain.workload import InputSpec
+from harness.domain.workload import BuiltStage, DecoderFacts, InputSpec
 from harness.errors import LinkError
 
 _EVENTS: dict[str, type[TrialEvent]] = {
@@ -58,6 +58,10 @@ class Order:
     samples_path: str | None = None
     external: tuple[str, ...] = ()
     """Files beside the model's whose bytes follow its own in the digest."""
+    decoder: DecoderFacts | None = None
+    """Of a language model: what its prompts are made by."""
+    stages: tuple[BuiltStage, ...] = ()
+    """Of a pipeline; the files of its models lie beside the first one's."""
     labelled: LabelledData | None = None
     """What the samples' labels are for; None: they have none."""
     source: Source = Source.SESSION

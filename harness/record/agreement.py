@@ -221,10 +221,21 @@ def _impossible_queries(queries: Queries) -> Iterator[str]:
         wrong = np.flatnonzero(late < early)
         if wrong.size:
             yield f"query {wrong[0]} was {what}"
+    if _has_stray_instant(queries):
+        yield "a stage or a token lies outside its query"
     for probe in np.unique(segment):
         if _goes_back(issued[segment == probe]):
             yield "its queries are not in order of issue"
             return
+
+
+def _has_stray_instant(queries: Queries) -> bool:
+    if not queries.inner_counts:
+        return False
+    counts, instants = _ns(queries.inner_counts), _ns(queries.inner_ns)
+    issued = np.repeat(_ns(queries.issued_ns), counts)
+    completed = np.repeat(_ns(queries.completed_ns), counts)
+    return bool(np.any((instants < issued) | (instants > completed)))
 
 
 def _ns(numbers: Any) -> NDArray[np.int64]:  # noqa: ANN401 - array.array is not generic

@@ -33,6 +33,7 @@ Block = QueryBlock | ReadingsTaken
 
 _HEAD = f"{SPOOL_FORMAT}\n".encode()
 _FRAME = struct.Struct("<4q")
+_ITEM = 8
 _TIMES = ("scheduled_ns", "issued_ns", "completed_ns")
 
 
@@ -94,7 +95,11 @@ def _encode(block: Block) -> tuple[bytes, bytes]:
                 "segment": block.segment,
                 "rate_hz": block.rate_hz,
             }
-            payload = b"".join(little(getattr(block, name), "i8") for name in _TIMES)
+            columns = [*_TIMES]
+            if block.inner_counts:
+                plain["inner"] = len(block.inner_ns)
+                columns += ["inner_counts", "inner_ns"]
+            payload = b"".join(little(getattr(block, name), "i8") for name in columns)
         case ReadingsTaken(block=readings):
             plain = {
                 "kind": block.kind,
@@ -121,7 +126,10 @@ def _decode(header: bytes, payload: bytes, trial: str, where: str) -> Block:
 
 
 def _queries(plain: dict[str, Any], payload: bytes, trial: str) -> QueryBlock:
-    scheduled_ns, issued_ns, completed_ns = _cut(payload, 3)
+    # numbers of inner instants come behind the times, and these instants last
+    end = len(payload) - _ITEM * int(plain.get("inner", 0))
+    columns = _cut(payload[:end], 4 if "inner" in plain else 3)
+    scheduled_ns, issued_ns, completed_ns, *counts = columns
     return QueryBlock(
         trial=trial,
         phase=Phase(plain["phase"]),
@@ -131,6 +139,8 @@ def _queries(plain: dict[str, Any], payload: bytes, trial: str) -> QueryBlock:
         scheduled_ns=as_array("q", scheduled_ns),
         issued_ns=as_array("q", issued_ns),
         completed_ns=as_array("q", completed_ns),
+        inner_counts=as_array("q", b"".join(counts)),
+        inner_ns=as_array("q", payload[end:]),
     )
 
 

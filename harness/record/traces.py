@@ -1,9 +1,10 @@
 """Traces: the arrays of one trial as Parquet files, and back.
 
 Queries lie in ``traces/<trial>.queries.parquet`` (times in ns of the trial's
-clock; `is_measured` 0 or 1; `segment`), readings in one file a channel,
-``traces/<trial>.<channel>.<source>.parquet``. What is no column is in the file's
-own metadata. The same arrays give the same bytes with the same pyarrow.
+clock; `is_measured` 0 or 1; `segment`; a list `inner_ns` of stages or tokens), and
+readings in one file a channel, ``traces/<trial>.<channel>.<source>.parquet``. What
+is no column is in the file's own metadata. The same arrays give the same bytes with
+the same pyarrow.
 """
 
 import json
@@ -28,6 +29,8 @@ from harness.record.spool import Block
 # pyarrow reports a damaged footer as OSError
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 _TIMES = ("scheduled_ns", "issued_ns", "completed_ns")
+_TIMES_CODE = "DELTA_BINARY_PACKED"
+_INNER_LEAF = "inner_ns.list.element"
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]+")
 
 
@@ -101,6 +104,7 @@ def queries_bytes(queries: Queries, clock: str) -> bytes:
             **{name: _column(getattr(queries, name), "i8") for name in _TIMES},
             "is_measured": _column(queries.is_measured, "i1"),
             "segment": _column(queries.segment, "i8"),
+            **_inner_column(queries),
         }
     )
     rates = {str(segment): rate for segment, rate in queries.segment_rates_hz.items()}
@@ -111,7 +115,9 @@ def queries_bytes(queries: Queries, clock: str) -> bytes:
         "samples_per_query": str(queries.samples_per_query),
         "segment_rates": json.dumps(rates),
     }
-    encoding = dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED")
+    encoding = dict.fromkeys(_TIMES, _TIMES_CODE)
+    if queries.inner_counts:
+        encoding[_INNER_LEAF] = _TIMES_CODE
     return _parquet(table, metadata, encoding, ["is_measured", "segment"])
 
 
@@ -148,6 +154,7 @@ def read_queries(data: bytes, *, where: str) -> Queries:
             segment=array("q", _bytes_of(table, "segment", "i8")),
             samples_per_query=int(metadata["samples_per_query"]),
             segment_rates_hz={int(name): float(rates[name]) for name in rates},
+            **_inner_of(table),
         )
     except _UNREADABLE as error:
         raise _unreadable(error, where) from error
@@ -182,6 +189,8 @@ class _QueryColumns:
         self._segment = array("q")
         self._rates: dict[int, float] = {}
         self._samples: int | None = None
+        self._inner_counts = array("q")
+        self._inner_ns = array("q")
 
     def extend(self, block: QueryBlock) -> None:
         if self._samples not in {None, block.samples_per_query}:
@@ -192,6 +201,8 @@ class _QueryColumns:
         count = len(block.issued_ns)
         self._is_measured.extend(array("b", [block.phase is Phase.MEASURED]) * count)
         self._segment.extend(array("q", [block.segment]) * count)
+        self._inner_counts.extend(block.inner_counts)
+        self._inner_ns.extend(block.inner_ns)
         if block.rate_hz is not None:
             self._rates[block.segment] = block.rate_hz
 
@@ -204,6 +215,8 @@ class _QueryColumns:
             segment=self._segment,
             samples_per_query=self._samples,
             segment_rates_hz=self._rates,
+            inner_counts=self._inner_counts,
+            inner_ns=self._inner_ns,
         )
 
 
@@ -228,6 +241,32 @@ def _column(numbers: "array[Any]", form: str) -> Any:  # noqa: ANN401 - pyarrow
     # from_buffers: pa.array() of numpy imports pandas, in the middle of a run
     kind = {"i8": pa.int64(), "f8": pa.float64(), "i1": pa.int8()}[form]
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _inner_column(queries: Queries) -> dict[str, Any]:
+    """Give the inner instants as a column of lists; none where there are none."""
+    if not queries.inner_counts:
+        return {}
+    offsets = np.cumsum([0, *queries.inner_counts], dtype=np.int32)
+    ends = pa.Array.from_buffers(
+        pa.int32(), len(offsets), [None, pa.py_buffer(offsets)]
+    )
+    values = _column(queries.inner_ns, "i8")
+    return {"inner_ns": pa.ListArray.from_arrays(ends, values)}
+
+
+def _inner_of(table: Any) -> dict[str, "array[int]"]:  # noqa: ANN401 - pyarrow
+    if "inner_ns" not in table.column_names:
+        return {}
+    lists = table.column("inner_ns").combine_chunks()
+    if lists.null_count or lists.values.null_count:
+        raise ValueError("column inner_ns has gaps")
+    counts = np.diff(lists.offsets.to_numpy()).astype(np.int64)
+    instants = lists.flatten().to_numpy().astype(np.int64)
+    return {
+        "inner_counts": array("q", counts.tobytes()),
+        "inner_ns": array("q", instants.tobytes()),
+    }
 
 
 def _parquet(

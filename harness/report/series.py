@@ -67,6 +67,22 @@ def measured_s(trial: TrialRecord) -> Reals:
     return measured
 
 
+def gaps_s(trial: TrialRecord, segment: int) -> Reals:
+    """Give the gaps in s between the tokens of measured answers of one level."""
+    queries = trial.queries
+    if queries is None or not queries.inner_counts:
+        return np.empty(0)
+    segments = np.asarray(queries.segment, dtype=np.int64)
+    is_measured = np.asarray(queries.is_measured, dtype=np.int8) == 1
+    of = np.repeat(
+        np.arange(len(segments)), np.asarray(queries.inner_counts, dtype=np.int64)
+    )
+    gaps = np.diff(np.asarray(queries.inner_ns, dtype=np.int64)) / NS_PER_S
+    is_inside = of[1:] == of[:-1]
+    found: Reals = gaps[is_inside & (is_measured & (segments == segment))[of[1:]]]
+    return found
+
+
 def latency_panel(trial: TrialRecord, *, bins: int) -> Panel | None:
     """Give one run's latencies over the time of issue, warm-up shaded."""
     if trial.queries is None or not len(trial.queries):

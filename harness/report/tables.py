@@ -67,6 +67,7 @@ def _limit(tier: Tier) -> Callable[[RowResult], object]:
 _ESTIMATE: Columns[Estimate] = {
     "workload": lambda e: e.workload,
     "scenario": lambda e: e.scenario,
+    "condition": lambda e: e.condition,
     "measurand": lambda e: e.measurand.name,
     "origin": lambda e: e.origin.value,
     "value": lambda e: e.value,
@@ -85,6 +86,7 @@ _ESTIMATE: Columns[Estimate] = {
 _WITHHELD: Columns[Withheld] = {
     "workload": lambda w: w.workload,
     "scenario": lambda w: w.scenario,
+    "condition": lambda w: w.condition,
     "measurand": lambda w: w.measurand.name,
     "origin": lambda w: w.origin.value,
     "reason": lambda w: w.reason,

@@ -13,7 +13,7 @@ from harness.domain.origin import Origin
 from harness.domain.plan import Arm
 from harness.domain.query import MemoryMeasured, OverheadMeasured
 from harness.domain.record import RunRecord, TrialRecord
-from harness.domain.scenario import Scenario, Server
+from harness.domain.scenario import LlmDecode, Scenario, Server
 from harness.domain.workload import ModelArtifact, Workload
 from harness.report import charts
 from harness.report.accuracyview import AccuracyView, accuracy_view
@@ -27,6 +27,7 @@ from harness.report.powerview import (
 from harness.report.rowview import RowView
 from harness.report.series import (
     Panel,
+    gaps_s,
     latency_panel,
     measured_s,
     probes,
@@ -38,6 +39,8 @@ _MARKED = {
     "latency_p90": "p90",
     "latency_p99": "p99",
     "cold_start_p90": "p90",
+    "inter_token_p50": "p50",
+    "inter_token_p99": "p99",
 }
 
 
@@ -167,19 +170,12 @@ def _latency_charts(
     if isinstance(scenario, Server):
         yield from _search_chart(runs, scenario)
         return
+    if isinstance(scenario, LlmDecode):
+        yield from _gap_chart(runs, estimates, scenario)
+        return
     samples = [sample for run in runs if len(sample := measured_s(run))]
     if samples:
-        marks = [
-            charts.Percentile(
-                name=_MARKED[estimate.measurand.name],
-                value_s=estimate.value,
-                lower_s=estimate.lower_bound,
-                upper_s=estimate.upper_bound,
-            )
-            for estimate in estimates
-            if estimate.measurand.name in _MARKED
-        ]
-        image = charts.distribution(samples, marks)
+        image = charts.distribution(samples, _marks(estimates))
         yield ChartView(kind="distribution", scenario=scenario.kind, image=image)
     bins = charts.BINS // max(len(runs), 1)
     found = (latency_panel(run, bins=bins) for run in runs)
@@ -191,6 +187,30 @@ def _latency_charts(
             image=charts.over_time(panels, "s"),
             phases=_phases(panels),
         )
+
+
+def _gap_chart(
+    runs: Sequence[TrialRecord], estimates: Sequence[Estimate], scenario: LlmDecode
+) -> Iterable[ChartView]:
+    samples = [sample for run in runs if len(sample := gaps_s(run, 0))]
+    if samples:
+        first = scenario.levels[0].condition
+        marks = _marks(one for one in estimates if one.condition == first)
+        image = charts.distribution(samples, marks)
+        yield ChartView(kind="gap_distribution", scenario=scenario.kind, image=image)
+
+
+def _marks(estimates: Iterable[Estimate]) -> list[charts.Percentile]:
+    return [
+        charts.Percentile(
+            name=_MARKED[estimate.measurand.name],
+            value_s=estimate.value,
+            lower_s=estimate.lower_bound,
+            upper_s=estimate.upper_bound,
+        )
+        for estimate in estimates
+        if estimate.measurand.name in _MARKED
+    ]
 
 
 def _search_chart(runs: Sequence[TrialRecord], scenario: Server) -> Iterable[ChartView]:
@@ -225,6 +245,8 @@ def _reading_chart(
 def _power_charts(runs: Sequence[TrialRecord], kind: str) -> Iterable[ChartView]:
     """Power over time with idle as a line, zooms into it, and energies of queries."""
     yield from _reading_chart(runs, kind, "power", "W", limit=idle_w(runs))
+    if kind == LlmDecode.__name__:
+        return  # answers of several users overlap: no energy is one answer's own
     for name, image in (
         ("power_zoom", zoom_image(runs)),
         ("query_energy", energies_image(runs)),

@@ -1,6 +1,6 @@
 """What every runtime promises, and nothing about any one of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ class ModelFile:
 
     data: bytes
     folder: Path
+    """Where the model lies; of a model that is a folder, the folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,35 @@ class Session(Protocol):
         ...
 
 
+class DecodingSession(Protocol):
+    """A language model that is ready: greedy, with room for the context of users."""
+
+    @property
+    def cache_bytes_per_token(self) -> int | None:
+        """Give what one token of context takes, of one user; None: not known."""
+        ...
+
+    def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
+        """Make room for so many users with so many tokens each; all are empty then.
+
+        `may_end`: an end token is a token like any other; else the session may mask
+        it, so that answers go on. Raises Unsupported for more users than can take a
+        step together.
+        """
+        ...
+
+    def prefill(self, user: int, prompt: Sequence[int]) -> int:
+        """Take a prompt in the place of what a user had; gives the first token.
+
+        Raises TargetError where the logits are no numbers, as does `step`.
+        """
+        ...
+
+    def step(self) -> Sequence[int]:
+        """Give the next token of each user; all of them have been prefilled."""
+        ...
+
+
 class Runtime(Protocol):
     """A library that executes models.
 
@@ -84,6 +114,12 @@ class Runtime(Protocol):
         Raises ModelRejected for a model that the runtime refuses, Unsupported for
         settings that it cannot keep, MemoryError where memory does not suffice.
         """
+        ...
+
+    def load_decoder(
+        self, model: ModelFile, settings: RuntimeSettings
+    ) -> AbstractContextManager[DecodingSession]:
+        """Have a language model ready to answer token by token; raises as `load`."""
         ...
 
     def inspect(self, model: ModelFile, settings: RuntimeSettings) -> Inspection:

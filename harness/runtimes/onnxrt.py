@@ -22,6 +22,11 @@ from harness.domain.plan import RuntimeSettings
 from harness.errors import ModelRejected, TargetError, Unsupported
 from harness.runtimes.base import Feeds, Inspection, ModelFile, Tensor
 from harness.runtimes.onnxbytes import count_operators
+from harness.runtimes.onnxdecoder import (
+    OnnxDecoder,
+    require_host_cache,
+    signature_of,
+)
 
 FLOOR = (1, 24, 1)
 TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
@@ -137,6 +142,22 @@ class OnnxRuntime:
             yield session
         finally:
             session.close()
+            gc.collect()
+
+    @contextmanager
+    def load_decoder(
+        self, model: ModelFile, settings: RuntimeSettings
+    ) -> Iterator[OnnxDecoder]:
+        """Have a decoder ready. Raises ModelRejected, Unsupported or MemoryError."""
+        require_host_cache(settings.provider)
+        options = self._options(settings, model.folder)
+        session = self._open(model, settings, options)
+        graph = signature_of(session, count_operators(model.data), _NUMPY_NAMES)
+        decoder = OnnxDecoder(self._ort, session, graph)
+        try:
+            yield decoder
+        finally:
+            decoder.close()
             gc.collect()
 
     def inspect(self, model: ModelFile, settings: RuntimeSettings) -> Inspection:

@@ -32,6 +32,7 @@ from harness import shipped
 from harness.domain.scenario import (
     SCENARIOS,
     ColdStart,
+    LlmDecode,
     MultiStream,
     Offline,
     Periodic,
@@ -40,7 +41,7 @@ from harness.domain.scenario import (
     SingleStream,
     Sustained,
 )
-from harness.domain.workload import Suite, Workload
+from harness.domain.workload import STEPS, InputSpec, Stage, Suite, Workload
 from harness.errors import SchemaError, UnknownName, UsageError
 from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
 from harness.units import NS_PER_S, parse_quantity
@@ -103,6 +104,37 @@ class WrittenColdStart(Written):
     kind: Literal["ColdStart"]
 
 
+class WrittenService(Written):
+    """What a user is promised: p99 of TTFT, and mean time per token."""
+
+    ttft: Duration
+    tpot: Duration
+
+
+class WrittenLlmDecode(Written):
+    """Answers of a language model, token by token, each from an empty cache."""
+
+    kind: Literal["LlmDecode"]
+    prompt_tokens: tuple[int, ...] = Field(
+        default=(1024,), description="Lengths of prompts; the first is for the users."
+    )
+    output_tokens: int = Field(default=128, description="Tokens of an answer.")
+    users: tuple[int, ...] = Field(
+        default=(1,), description="Numbers of users at once, 1 among them."
+    )
+    stops_at_end: bool = Field(
+        default=False, description="Also end an answer at an end token."
+    )
+    expected_tokens: float = Field(
+        default=0.0,
+        ge=0,
+        description="Known mean length of answers that end by themselves.",
+    )
+    service: tuple[WrittenService, ...] = Field(
+        default=(), description="Promises under which users are counted."
+    )
+
+
 WrittenScenario = (
     WrittenSingleStream
     | WrittenMultiStream
@@ -111,14 +143,37 @@ WrittenScenario = (
     | WrittenPeriodic
     | WrittenSustained
     | WrittenColdStart
+    | WrittenLlmDecode
 )
 
 
+class WrittenStage(Written):
+    """A stage of a pipeline: a model, or a named step between models."""
+
+    name: str
+    model: str = ""
+    step: str = Field(default="", description=f"One of: {', '.join(sorted(STEPS))}.")
+    takes: tuple[str, ...] = Field(default=(), description="Tensors that a step takes.")
+    gives: str = Field(default="", description="The tensor that a step gives.")
+
+
+class WrittenInput(Written):
+    """What a pipeline is given, where its first stage is a step."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    low: float = -1.0
+    high: float = 1.0
+
+
 class WrittenWorkload(Written):
-    """A model, the scenarios it is measured in, and published reference values."""
+    """A model, or a pipeline of several, its scenarios, and reference values."""
 
     id: str
-    model: str
+    model: str = ""
+    stage: tuple[WrittenStage, ...] = ()
+    input: tuple[WrittenInput, ...] = ()
     title_zh: str
     title_en: str
     scenario: tuple[Annotated[WrittenScenario, Field(discriminator="kind")], ...]
@@ -197,14 +252,24 @@ def _workload(written: WrittenWorkload, place: str) -> Workload:
         with attributed_to(where):
             scenarios.append(_scenario(scenario, where))
     with attributed_to(place):
+        _require_one(written)
         return Workload(
             id=written.id,
-            model=written.model,
+            model=written.model or written.id,
             title_zh=written.title_zh,
             title_en=written.title_en,
             scenarios=tuple(scenarios),
             reference=written.reference,
+            stages=tuple(Stage(**one.model_dump()) for one in written.stage),
+            inputs=tuple(InputSpec(**one.model_dump()) for one in written.input),
         )
+
+
+def _require_one(written: WrittenWorkload) -> None:
+    if bool(written.model) == bool(written.stage):
+        raise ValueError(f"workload {written.id!r} is either a model or has stages")
+    if written.input and not written.stage:
+        raise ValueError("only a pipeline is given inputs of its own")
 
 
 def _scenario(  # noqa: PLR0911 - one return a scenario
@@ -232,8 +297,25 @@ def _scenario(  # noqa: PLR0911 - one return a scenario
             return Sustained(duration_ns=_ns(written.duration, f"{where}/duration"))
         case WrittenColdStart():
             return ColdStart()
+        case WrittenLlmDecode():
+            return _llm_decode(written, where)
         case _:
             assert_never(written)
+
+
+def _llm_decode(written: WrittenLlmDecode, where: str) -> LlmDecode:
+    promises = [
+        (one, f"{where}/service/{number}") for number, one in enumerate(written.service)
+    ]
+    return LlmDecode(
+        prompt_tokens=written.prompt_tokens,
+        output_tokens=written.output_tokens,
+        users=written.users,
+        stops_at_end=written.stops_at_end,
+        expected_tokens=written.expected_tokens,
+        ttft_bounds_ns=tuple(_ns(one.ttft, f"{at}/ttft") for one, at in promises),
+        tpot_bounds_ns=tuple(_ns(one.tpot, f"{at}/tpot") for one, at in promises),
+    )
 
 
 def _ns(text: str, where: str) -> int:

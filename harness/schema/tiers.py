@@ -86,9 +86,18 @@ class WrittenRow(Written):
     measurand: str = Field(description="Empty where nothing here measures the row.")
     needs: str = Field(default="", description="What would answer it instead.")
     workloads: tuple[str, ...] = Field(default=(), description="Ids; none for any.")
+    excludes: tuple[str, ...] = Field(
+        default=(), description="Ids that another row holds for."
+    )
+    least_parameters: float = Field(
+        default=0.0, ge=0, description="Of the model that answers the row."
+    )
     scenario: str = Field(default="", description="Empty for any.")
     minimum_s: float = Field(
         default=0.0, ge=0, description="Least duration of the scenario, in seconds."
+    )
+    condition: str = Field(
+        default="", description="Load of the scenario, as figures name it; empty: any."
     )
     uses_bound: bool = Field(
         default=False, description="A one-sided 95 % bound is judged, not y + w."
@@ -270,6 +279,9 @@ def _requirement(row: WrittenRow, where: str) -> Requirement:
             uses_bound=row.uses_bound,
             needs=row.needs,
             minimum_s=row.minimum_s,
+            condition=row.condition,
+            excludes=row.excludes,
+            least_parameters=row.least_parameters,
         )
 
 

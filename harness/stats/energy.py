@@ -56,7 +56,7 @@ _PLACEMENT = ((10.0, 0.053), (60.0, 0.023), (300.0, 0.009))
 """Window in s → by how much its mean power strays from the 600 s mean, at most, in
 95 % of 616 runs of systems below 20 W (computed from the power logs that MLCommons
 published with MLPerf Inference v1.0, edge)."""
-_WITHHELD_FOR = {
+WITHHELD_FOR = {
     Reason.READINGS_LOST: "readings-lost",
     Reason.NO_IDLE: "too-little-idle",
     Reason.NOT_COVERED: "readings-incomplete",
@@ -117,9 +117,9 @@ def energy_answers(group: Group) -> Iterator[Answer]:
     """
     found = [one for trial in group.trials if (one := run_energy(trial)) is not None]
     runs = [one for one in found if isinstance(one, RunEnergy)]
-    grade = _evidence(group)
+    grade = weakest_evidence(group)
     if not runs or grade is None:
-        reason = _why_none(group, found)
+        reason = why_no_energy(group, found)
         yield from (group.withhold(name, reason) for name in energy_names(group))
         return
 
@@ -127,7 +127,7 @@ def energy_answers(group: Group) -> Iterator[Answer]:
         readings = [reading for run in runs if (reading := take(run)) is not None]
         if not readings:
             return group.withhold(name, NOT_READABLE)
-        return group.estimate(name, _figure(readings, group.queries, grade))
+        return group.estimate(name, figure_of(readings, group.queries, grade))
 
     yield from _net(group, runs, grade)
     yield answer("energy_per_inference_gross", lambda run: run.gross_j)
@@ -135,11 +135,12 @@ def energy_answers(group: Group) -> Iterator[Answer]:
     yield answer("idle_power", lambda run: run.idle_w)
     if isinstance(group.scenario, Periodic):
         power = [run.power_w for run in runs]
-        yield from _always_on(group, _figure(power, group.queries, grade))
+        yield from _always_on(group, figure_of(power, group.queries, grade))
 
 
-def _why_none(group: Group, found: Sequence[RunEnergy | Refused]) -> str:
-    reasons = [_WITHHELD_FOR[one.reason] for one in found if isinstance(one, Refused)]
+def why_no_energy(group: Group, found: Sequence[RunEnergy | Refused]) -> str:
+    """Say why a group has no energy: what was refused, or no readings at all."""
+    reasons = [WITHHELD_FOR[one.reason] for one in found if isinstance(one, Refused)]
     if reasons:
         return reasons[0]
     is_apart = any(REFUSED in trial.notes for trial in group.trials)
@@ -152,10 +153,10 @@ def _net(
     name = "energy_per_inference_net"
     readings = [run.net_j for run in runs if isinstance(run.net_j, Reading)]
     if readings:
-        yield group.estimate(name, _figure(readings, group.queries, grade))
+        yield group.estimate(name, figure_of(readings, group.queries, grade))
         return
     refused = [run.net_j for run in runs if isinstance(run.net_j, Refused)]
-    yield group.withhold(name, _WITHHELD_FOR[refused[0].reason])
+    yield group.withhold(name, WITHHELD_FOR[refused[0].reason])
 
 
 def run_energy(trial: TrialRecord) -> RunEnergy | Refused | None:
@@ -164,18 +165,32 @@ def run_energy(trial: TrialRecord) -> RunEnergy | Refused | None:
     None where there are no readings over the window; refused where more than 0.1 % of
     them are missing in it, or where they cannot be believed.
     """
+    window, queries = window_of(trial), trial.queries
+    if window is None or queries is None:
+        return None
+    inferences = float(is_measured(queries).sum() * queries.samples_per_query)
+    return energy_within(trial, window, inferences)
+
+
+def energy_within(
+    trial: TrialRecord, window: Window, inferences: float, *, rests_after: bool = True
+) -> RunEnergy | Refused | None:
+    """Integrate a window of one run with so many inferences in it; as `run_energy`.
+
+    Where the device goes on working after the window, there is no guard behind it.
+    """
     refused = why_refused(trial)
     if refused is not None:
         return refused
-    run = _laid_out(trial)
-    queries = trial.queries
-    if run is None or queries is None:
+    run = _laid_out(trial, window)
+    if run is None:
         return None
+    if not rests_after:
+        run = replace(run, guard_s=0.0)
     lost = lost_ratio(run.trace, run.window)
     if lost > MOST_LOST_RATIO:
         return Refused(reason=Reason.READINGS_LOST, values={"lost_ratio": lost})
     gross, net = _gross(run), _guarded_net(run)
-    inferences = float(is_measured(queries).sum() * queries.samples_per_query)
     return RunEnergy(
         gross_j=gross.per(inferences),
         net_j=net.per(inferences) if isinstance(net, Reading) else net,
@@ -184,9 +199,9 @@ def run_energy(trial: TrialRecord) -> RunEnergy | Refused | None:
     )
 
 
-def _laid_out(trial: TrialRecord) -> _Run | None:
-    trace, window = power_trace(trial), window_of(trial)
-    if trace is None or window is None or not trace.covers(window):
+def _laid_out(trial: TrialRecord, window: Window) -> _Run | None:
+    trace = power_trace(trial)
+    if trace is None or not trace.covers(window):
         return None
     u_clock = u_clock_s(trial)
     wanted = guard_s(trace.step_s, u_clock, latency_s(trial))
@@ -320,7 +335,9 @@ def _idle_reading(idle: Idle, meter: Accuracy | None) -> Reading:
     return Reading(value=idle.power_w, own=own, shared=(drift, *terms))
 
 
-def _figure(readings: Sequence[Reading], queries: int, grade: EvidenceClass) -> Figure:
+def figure_of(
+    readings: Sequence[Reading], queries: int, grade: EvidenceClass
+) -> Figure:
     """Put runs together; what they share does not shrink with their number."""
     if len(readings) == 1:
         value, own = readings[0].value, readings[0].own
@@ -394,7 +411,7 @@ def as_read(one: Estimate, group: Group) -> Estimate:
     return one
 
 
-def _evidence(group: Group) -> EvidenceClass | None:
+def weakest_evidence(group: Group) -> EvidenceClass | None:
     """Take the weakest class among the runs, A being the strongest."""
     classes = [one for trial in group.trials if (one := _evidence_of(trial))]
     return max(classes, default=None)

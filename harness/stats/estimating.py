@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from harness.domain.estimate import Estimate, Withheld
 from harness.domain.plan import Arm
 from harness.domain.record import RunRecord
-from harness.domain.scenario import ColdStart, Periodic, Server, Sustained
+from harness.domain.scenario import (
+    ColdStart,
+    LlmDecode,
+    Periodic,
+    Server,
+    Sustained,
+)
 from harness.stats.accuracy import accuracy_answers
+from harness.stats.decodecost import ENERGY, context_memory, token_energy
 from harness.stats.energy import as_read, energy_answers, energy_names
 from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
 from harness.stats.latency import PERCENTILES, latency_answers
@@ -14,6 +21,7 @@ from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
 from harness.stats.modelled import with_model_error
 from harness.stats.server import server_answer
+from harness.stats.stages import stage_answers
 from harness.stats.sustained import sustained_answers
 
 
@@ -42,6 +50,7 @@ def _answers(group: Group) -> Iterator[Answer]:
         yield from (group.withhold(name, TRIAL_FAILED) for name in _expected(group))
         return
     yield from latency_answers(group)
+    yield from stage_answers(group)
     yield from memory_answers(group)
     yield from accuracy_answers(group)
     if group.arm is Arm.HOST:
@@ -54,6 +63,9 @@ def _answers(group: Group) -> Iterator[Answer]:
         case Periodic():
             yield miss_answer(group, group.scenario)
             yield from energy_answers(group)
+        case LlmDecode() as scenario:
+            yield context_memory(group)
+            yield from token_energy(group, scenario)
         case Sustained():
             yield from sustained_answers(group)
             yield from energy_answers(group)
@@ -63,8 +75,16 @@ def _answers(group: Group) -> Iterator[Answer]:
 
 def _expected(group: Group) -> tuple[str, ...]:
     """Name the figures that a group without a finished trial owes."""
-    if group.arm is Arm.HOST:
+    is_host = group.arm is Arm.HOST
+    if isinstance(group.scenario, LlmDecode):
+        own = ("ttft_mean", "ttft_p90", "tpot_mean", "output_rate")
+        return own if is_host else (*own, *ENERGY)
+    if is_host:
         return ("latency_mean", *PERCENTILES, "peak_rss", "model_memory")
+    return _expected_of_device(group)
+
+
+def _expected_of_device(group: Group) -> tuple[str, ...]:
     match group.scenario:
         case Server():
             return ("server_rate",)
@@ -73,8 +93,8 @@ def _expected(group: Group) -> tuple[str, ...]:
         case Sustained():
             return ("sustained_ratio", "throughput", *energy_names(group))
         case Periodic():
-            own = ("latency_mean", *PERCENTILES, "deadline_miss_ratio")
-            return (*own, *energy_names(group))
+            misses = ("latency_mean", *PERCENTILES, "deadline_miss_ratio")
+            return (*misses, *energy_names(group))
         case _:
             own = ("latency_mean", *PERCENTILES, "throughput")
             return (*own, *energy_names(group))

@@ -26,6 +26,7 @@ CLOCKS_NOT_RELATED = "clocks-not-related"
 NOT_READABLE = "not-readable"
 TRIAL_FAILED = "trial-failed"
 NO_RATE_KEPT = "no-rate-kept-the-bound"
+NOBODY_SERVED = "no-user-served"
 NO_PARENT = "no-parent"
 ITEMS_NOT_SCORED = "items-not-scored"
 METRIC_UNDEFINED = "metric-undefined"
@@ -45,6 +46,7 @@ class Figure:
     queries: int = 0
     method: str = ""
     evidence_class: EvidenceClass | None = None
+    condition: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +92,19 @@ class Group:
             queries=figure.queries,
             method=figure.method,
             evidence_class=figure.evidence_class,
+            condition=figure.condition,
             budget=budget_rows(figure.terms),
             floor_ratio=floor_of(figure.terms, figure.value),
         )
 
     def withhold(
-        self, name: str, reason: str, *, needed: int | None = None, observed: int = 0
+        self,
+        name: str,
+        reason: str,
+        *,
+        needed: int | None = None,
+        observed: int = 0,
+        condition: str = "",
     ) -> Withheld:
         """Say why the measurand `name` of this group has no figure."""
         return Withheld(
@@ -106,6 +115,7 @@ class Group:
             reason=reason,
             needed_queries=needed,
             observed_queries=observed,
+            condition=condition,
         )
 
 

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from harness.domain.scenario import (
     ColdStart,
+    LlmDecode,
     MultiStream,
     Offline,
     Periodic,
@@ -21,6 +22,7 @@ from harness.domain.scenario import (
     SingleStream,
     Sustained,
 )
+from harness.stats.decoding import decode_answers, level_run
 from harness.stats.group import TOO_FEW_QUERIES, Answer, Figure, Group
 from harness.stats.mean import mean_of_runs, rate_of_runs, repeatability
 from harness.stats.series import spacings_s
@@ -70,6 +72,9 @@ def latency_answers(group: Group) -> Iterator[Answer]:
             yield _answer(group, "cold_start_p90", found)
         case Server():
             return  # its latencies belong to probed rates, not to the device
+        case LlmDecode() as scenario:
+            yield from decode_answers(group, scenario)
+            yield from _repeatability_of_tokens(group)
         case _:
             assert_never(group.scenario)
 
@@ -112,6 +117,15 @@ def _rate(group: Group) -> Answer:
 
 def _repeatability(group: Group) -> Iterator[Answer]:
     means = [float(s.latencies_s.mean()) for s in group.streams if len(s)]
+    if len(means) >= _LEAST_RUNS_FOR_A_SPREAD:
+        figure = replace(repeatability(means), queries=group.queries)
+        yield group.estimate("repeat_cv", figure)
+
+
+def _repeatability_of_tokens(group: Group) -> Iterator[Answer]:
+    """Give how far the mean TPOT of the first level varies from run to run."""
+    found = (level_run(trial, 0) for trial in group.trials)
+    means = [float(r.tpot_s.mean()) for r in found if r is not None and len(r.tpot_s)]
     if len(means) >= _LEAST_RUNS_FOR_A_SPREAD:
         figure = replace(repeatability(means), queries=group.queries)
         yield group.estimate("repeat_cv", figure)

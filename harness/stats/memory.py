@@ -13,7 +13,7 @@ from harness.domain.query import MemoryMeasured
 from harness.stats.group import NOT_READABLE, Answer, Figure, Group
 from harness.stats.uncertainty import Term, between_runs, rectangular
 
-_BATCH_BYTES = 64 * 4096
+BATCH_BYTES = 64 * 4096
 """Linux lets each thread hold back up to 64 pages before it adds them to the resident
 set that VmRSS and VmHWM show (TASK_RSS_EVENTS_THRESH, mm/memory.c; proc_pid_status(5)
 calls both inaccurate for that)."""
@@ -94,7 +94,7 @@ def _largest(values: Sequence[int], source: str) -> Figure:
         deviation = spread.term.u * sqrt(len(values))
         terms.append(Term(u=deviation, freedom=spread.term.freedom))
     if source in _READ_FROM_A_KERNEL:
-        terms.append(rectangular(_BATCH_BYTES))
+        terms.append(rectangular(BATCH_BYTES))
     return Figure(
         value=float(max(values)),
         terms=tuple(terms),

@@ -19,7 +19,7 @@ from harness.stats.group import Group
 from harness.stats.uncertainty import student
 
 NOTE = "emulation.relative_uncertainty"
-_UNITS = frozenset({"s", "J", "W", "Hz", "ratio/h"})
+_UNITS = frozenset({"s", "J", "W", "Hz", "ratio/h", "tok/s", "tok/J"})
 
 
 def with_model_error(one: Estimate, group: Group) -> Estimate:

@@ -8,7 +8,7 @@ between runs has them in it already.
 from collections.abc import Iterator
 
 from harness.domain.finding import Finding
-from harness.domain.scenario import ColdStart, Server
+from harness.domain.scenario import ColdStart, LlmDecode, Server
 from harness.stats.drift import Drift, Step, find_change, find_period
 from harness.stats.group import Group
 from harness.stats.outliers import classify_outliers
@@ -16,8 +16,11 @@ from harness.stats.severity import finding
 
 
 def check_group(group: Group) -> Iterator[Finding]:
-    """Give the patterns of a group. Cold starts and probes of a search have none."""
-    if isinstance(group.scenario, ColdStart | Server):
+    """Give the patterns of a group.
+
+    Cold starts, probes of a search and loads of a language model have none.
+    """
+    if isinstance(group.scenario, ColdStart | Server | LlmDecode):
         return
     runs = [s.latencies_s for s in group.streams if len(s)]
     changes = [change for run in runs if (change := find_change(run)) is not None]

@@ -19,6 +19,7 @@ _INVALIDATING = (
     "window-too-short",
     "too-few-queries",
     "outputs-not-finite",
+    "output-length-off",
     "model-digest-changed",
     "answers-not-the-models",
     "answers-differ-when-timed",

@@ -78,14 +78,36 @@ def percentile_of_starts(streams: Sequence[Stream], ratio: float) -> Figure | Sh
     knows of the one before it; Student's bound between the runs is kept beside them
     for what differs from run to run.
     """
+    return _together(streams, ratio, 1.0, "fresh processes")
+
+
+def percentile_of_answers(
+    streams: Sequence[Stream], ratio: float
+) -> Figure | Shortfall:
+    """Give a percentile of something that happens once an answer of a language model.
+
+    As `percentile_of_starts`, for runs of few, long answers. These may know of each
+    other: what all runs in a row show of dependence, differences between runs among
+    it, shrinks their number (`correlation`).
+    """
+    filled = [stream.latencies_s for stream in streams if len(stream)]
+    row = Stream(np.concatenate(filled)) if filled else None
+    effect = 1.0 if row is None else row.design_effect(ratio)
+    return _together(streams, ratio, effect, "answers")
+
+
+def _together(
+    streams: Sequence[Stream], ratio: float, effect: float, what: str
+) -> Figure | Shortfall:
+    """Give a percentile of all runs together where each by itself is too short."""
     found = percentile_of_runs(streams, ratio)
     filled = [stream for stream in streams if len(stream)]
     if isinstance(found, Figure) or not filled:
         return found
     ordered = np.sort(np.concatenate([stream.latencies_s for stream in filled]))
-    bounds = bounds_of_sorted(ordered, ratio)
+    bounds = bounds_of_sorted(ordered, ratio, CONFIDENCE, effect)
     if isinf(bounds.upper):
-        return Shortfall(needed=needed_queries(ratio, 1.0), observed=len(ordered))
+        return Shortfall(needed=needed_queries(ratio, effect), observed=len(ordered))
     value = percentile_of_sorted(ordered, ratio)
     pooled = RunFigure(value=value, lower=bounds.lower, upper=bounds.upper)
     own = [percentile_of_sorted(stream.ordered, ratio) for stream in filled]
@@ -97,7 +119,7 @@ def percentile_of_starts(streams: Sequence[Stream], ratio: float) -> Figure | Sh
         upper=max(bounds.upper, spread.upper if spread else -inf),
         runs=len(filled),
         queries=len(ordered),
-        method="nearest-rank percentile of fresh processes, order-statistic bounds",
+        method=f"nearest-rank percentile of {what}, order-statistic bounds",
     )
 
 

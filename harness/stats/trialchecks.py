@@ -12,7 +12,7 @@ from harness.domain.origin import Origin
 from harness.domain.plan import Arm
 from harness.domain.query import FIRMWARE_MODEL, Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
-from harness.domain.scenario import ColdStart, Server, Sustained
+from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
 from harness.stats.group import origin_of
 from harness.stats.idle import baselines, guard_s, idle_power
 from harness.stats.memoryprobe import find_memory
@@ -22,6 +22,7 @@ from harness.stats.percentile import percentile_of_sorted
 from harness.stats.power import power_trace
 from harness.stats.series import stream_of, window_of
 from harness.stats.severity import finding
+from harness.stats.talkchecks import check_talk
 from harness.units import NS_PER_S
 
 OVERHEAD_LIMIT = 0.05
@@ -270,6 +271,9 @@ def _load(trial: TrialRecord, busy: float | None) -> Iterator[Finding]:
 def _enough(trial: TrialRecord) -> Iterator[Finding]:
     """Compare queries and seconds with the plan's minimum: both must be met."""
     planned, queries = trial.trial, len(stream_of(trial))
+    if isinstance(planned.scenario, LlmDecode):
+        yield from check_talk(trial, planned.scenario)
+        return
     if queries < planned.minimum.queries:
         yield finding(
             "too-few-queries",

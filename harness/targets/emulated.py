@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from harness.domain.reading import Channel, ReadingBlock
 from harness.domain.scenario import ColdStart
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
+from harness.emulation.decoding import DecoderTimes, read_decoder
 from harness.emulation.graph_cost import cost_of_file
 from harness.emulation.power import Busy, Trace, busy_of, trace, waveform
 from harness.emulation.predict import check, emulation_of, predict
@@ -46,9 +48,17 @@ from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query, run_trial
 from harness.plugins import Address
 from harness.targets.base import Deployment
+from harness.targets.staging import StageCosts, stage_costs
+from harness.targets.talking import (
+    COLD_PROMPT_TOKENS,
+    VirtualDecoder,
+    context_of,
+    decode_notes,
+)
 from harness.units import NS_PER_S
 
 CLOCK = "virtual"
+_UNIT_NS = 1e9
 SOURCE = "emulated"
 """Source of the power channel."""
 
@@ -76,6 +86,8 @@ class EmulatedTarget:
         self._address = address
         self._profile = profile
         self._predictions: dict[str, Prediction] = {}
+        self._decoders: dict[str, DecoderTimes] = {}
+        self._stages: dict[str, StageCosts] = {}
 
     def identify(self) -> SutDescription:
         """Describe the device model: form, what it stands for, what is assumed."""
@@ -121,14 +133,26 @@ class EmulatedTarget:
                 where=str(path),
                 remedy="Build the models again, or plan the run again.",
             )
-        bound = {one.name: one.shape for one in model.inputs}
-        prediction = predict(self._profile, cost_of_file(path, bound))
-        self._predictions[digest] = prediction
+        if model.stages:
+            self._stages[digest] = stage_costs(model, path.parent)
+            predicted = self._stages[digest].predicted(self._profile)
+            self._predictions[digest] = predicted
+        elif model.decoder is None:
+            bound = {one.name: one.shape for one in model.inputs}
+            prediction = predict(self._profile, cost_of_file(path, bound))
+            self._predictions[digest] = prediction
+        else:
+            self._decoders[digest] = DecoderTimes(self._profile, read_decoder(path))
         yield Deployment(model=model, path=path, handle=digest, samples=samples)
 
     def execute(self, trial: Trial, on: Deployment) -> Iterator[TrialEvent]:
         """Carry the trial out in virtual time; refuse what the memory cannot hold."""
-        prediction = self._predictions[on.handle]
+        decoder = self._decoders.get(on.handle)
+        prediction = (
+            self._predictions[on.handle]
+            if decoder is None
+            else decoder.at_rest(context_of(trial))
+        )
         yield TrialStarted(trial=trial.id, clock=CLOCK)
         yield from _notes(trial, self._profile, prediction)
         if prediction.refusal:
@@ -140,10 +164,14 @@ class EmulatedTarget:
             )
             return
         clock = VirtualClock(CLOCK)
-        device = _Device(trial, on, prediction, clock)
+        device = _Device(trial, on, prediction, clock, decoder)
+        if on.handle in self._stages:
+            device.shares = self._stages[on.handle].shares(self._profile)
         events: list[TrialEvent] = []
         queries = run_trial(trial, device, clock, events.append)
         yield from events
+        if decoder is not None:
+            yield from decode_notes(trial, decoder)
         yield _power(trial, device, prediction, events)
         yield self._memory(trial, prediction)
         yield TrialEnded(trial=trial.id, outcome=Outcome.DONE, queries=queries)
@@ -168,7 +196,12 @@ class _Device:
     """Executes queries by letting virtual time pass (`loadgen.pump.Executor`)."""
 
     def __init__(
-        self, trial: Trial, on: Deployment, prediction: Prediction, clock: VirtualClock
+        self,
+        trial: Trial,
+        on: Deployment,
+        prediction: Prediction,
+        clock: VirtualClock,
+        decoder: DecoderTimes | None = None,
     ) -> None:
         self._trial = trial
         self._on = on
@@ -178,8 +211,15 @@ class _Device:
         self._run_factor = run_factor(prediction.scatter, self._generator)
         law = prediction.throttling
         self._heat = None if law is None else Heat(law, clock.now_ns())
+        self._decoder = decoder
+        self._factors = durations_ns(_UNIT_NS, prediction.scatter, self._generator)
+        self.steps_ns: list[tuple[int, int]] = []
+        """When a language model worked; of its queries several may run at once."""
         self.busy_ns: list[tuple[int, int]] = []
         """Loads of the model, and marks: work that is no query."""
+        self.shares: tuple[float, ...] = ()
+        """Of a pipeline's latency, stage by stage; empty: it is one model."""
+        self._inner_ns = array("q")
         self.speeds = array("d")
         """Speed of the device at each query, in order; empty if it never throttles."""
 
@@ -207,8 +247,15 @@ class _Device:
     def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
         """Give queries that let their service times pass on the clock."""
         del phase  # a device works alike in all of them
+        if self._decoder is not None:
+            typical_s = self._decoder.prefill_s(COLD_PROMPT_TOKENS)
+            times = self._times_about(typical_s * NS_PER_S)
+            yield from (partial(self._clock.advance, each_ns) for each_ns in times)
         times = self._times_about(median_ns(self._prediction, samples_per_query))
-        if self._heat is None:
+        if self.shares:
+            for duration_ns in times:
+                yield partial(self._staged, duration_ns)
+        elif self._heat is None:
             advance = self._clock.advance
             for duration_ns in times:
                 yield partial(advance, duration_ns)
@@ -216,11 +263,45 @@ class _Device:
             for duration_ns in times:
                 yield partial(self._work, duration_ns, self._heat)
 
+    def _staged(self, duration_ns: int) -> None:
+        begun = self._clock.now_ns()
+        if self._heat is None:
+            self._clock.advance(duration_ns)
+        else:
+            self._work(duration_ns, self._heat)
+        spent_ns = self._clock.now_ns() - begun
+        self._inner_ns.extend(
+            begun + round(spent_ns * part) for part in accumulate(self.shares)
+        )
+
+    def take_inner(self) -> "array[int]":
+        """Give when the stages of queries were done since the last time."""
+        taken = self._inner_ns[:]
+        del self._inner_ns[:]
+        return taken
+
     def work_until(self, instant_ns: int) -> None:
         """Draw the power of work until the instant, as loading a model does."""
         begun = self._clock.now_ns()
         self._clock.wait_until(instant_ns)
         self.busy_ns.append((begun, self._clock.now_ns()))
+
+    def decoder(self) -> VirtualDecoder:
+        """Give what answers by letting the times of its steps pass."""
+        if self._decoder is None:
+            raise ValueError(f"trial {self._trial.id} has no language model")
+        return VirtualDecoder(self._decoder, self.pass_time)
+
+    def pass_time(self, typical_s: float) -> None:
+        """Let a step pass that typically takes so long, on this device as it is now."""
+        begun = self._clock.now_ns()
+        typical_ns = typical_s * self._run_factor * NS_PER_S
+        duration_ns = max(1, round(typical_ns * next(self._factors) / _UNIT_NS))
+        if self._heat is None:
+            self._clock.advance(duration_ns)
+        else:
+            self._work(duration_ns, self._heat)
+        self.steps_ns.append((begun, self._clock.now_ns()))
 
     def _times_about(self, typical_ns: float) -> Iterator[int]:
         return durations_ns(
@@ -279,8 +360,12 @@ def _power(
 
 def _busy(device: _Device, prediction: Prediction, blocks: list[QueryBlock]) -> Busy:
     """Give when the device worked, loads and queries alike, and at which power."""
-    begun = np.concatenate([_column(block.issued_ns) for block in blocks])
-    ended = np.concatenate([_column(block.completed_ns) for block in blocks])
+    if device.steps_ns:
+        steps = np.array(device.steps_ns, dtype=np.int64)
+        begun, ended = steps[:, 0], steps[:, 1]
+    else:
+        begun = np.concatenate([_column(block.issued_ns) for block in blocks])
+        ended = np.concatenate([_column(block.completed_ns) for block in blocks])
     speeds = np.frombuffer(device.speeds) if device.speeds else np.ones(len(begun))
     loads = np.array(device.busy_ns, dtype=np.int64).reshape(-1, 2)
     return busy_of(

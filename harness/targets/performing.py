@@ -22,13 +22,16 @@ from harness.domain.query import (
     TrialEvent,
     TrialStarted,
 )
-from harness.domain.scenario import ColdStart, Periodic
+from harness.domain.scenario import ColdStart, LlmDecode, Periodic
 from harness.loadgen.machine import cold_starts
 from harness.loadgen.pulses import PulsePlan
 from harness.loadgen.wire import Order, Task
 from harness.targets.agentlife import Place, live
 from harness.targets.base import Deployment
 from harness.units import NS_PER_S
+
+_SLOWEST_TOKEN_S = 0.1
+"""A language model that takes longer for a token is said to hang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,8 @@ class Performer:
             sha256=on.model.sha256,
             inputs=on.model.inputs,
             external=on.model.external,
+            decoder=on.model.decoder,
+            stages=on.model.stages,
             samples_path=str(on.samples) if on.samples else None,
             labelled=on.labelled,
         )
@@ -179,7 +184,12 @@ def longest_silence_s(trial: Trial) -> float:
     if isinstance(trial.scenario, Periodic):
         window_ns = max(window_ns, trial.minimum.queries * trial.scenario.period_ns)
     mark_ns = PulsePlan.of(trial.pulses).duration_ns if trial.pulses else 0
-    return max(trial.baseline_ns, window_ns, mark_ns) / NS_PER_S
+    longest_s = max(trial.baseline_ns, window_ns, mark_ns) / NS_PER_S
+    if isinstance(trial.scenario, LlmDecode):
+        # generations are handed on when they are complete, of all users together
+        tokens = trial.scenario.longest * max(trial.scenario.users)
+        longest_s = max(longest_s, tokens * _SLOWEST_TOKEN_S)
+    return longest_s
 
 
 def _loaded_as_inspected(

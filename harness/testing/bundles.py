@@ -3,8 +3,10 @@
 A `RunRecord` is told to a `RecordWriter` event by event, as a target would tell it.
 """
 
+from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 
 from harness.domain.plan import Plan
@@ -99,6 +101,7 @@ def blocks_of(trial: str, queries: Queries) -> Iterator[QueryBlock]:
     """Cut queries into blocks, wherever the phase or the segment changes."""
     marks = list(zip(queries.is_measured, queries.segment, strict=True))
     begins = [i for i in range(len(marks)) if i == 0 or marks[i] != marks[i - 1]]
+    ends = list(accumulate(queries.inner_counts, initial=0))
     for begin, end in zip(begins, [*begins[1:], len(marks)], strict=True):
         is_measured, segment = marks[begin]
         yield QueryBlock(
@@ -110,4 +113,8 @@ def blocks_of(trial: str, queries: Queries) -> Iterator[QueryBlock]:
             completed_ns=queries.completed_ns[begin:end],
             segment=segment,
             rate_hz=queries.segment_rates_hz.get(segment),
+            inner_counts=queries.inner_counts[begin:end],
+            inner_ns=queries.inner_ns[ends[begin] : ends[end]]
+            if queries.inner_counts
+            else array("q"),
         )

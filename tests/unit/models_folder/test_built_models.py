@@ -228,4 +228,8 @@ def test_every_model_says_in_two_languages_that_it_is_not_trained() -> None:
         assert "不得用于精度" in model["note_zh"]
         assert model["licence"] == "Apache-2.0"
         assert (MODELS / model["script"]).is_file()
-        assert (MODELS / model["calibration"]["ranges"]).is_file()
+        # a language model is drawn in its few bits, and nothing is calibrated
+        is_calibrated = "calibration" in model
+        assert is_calibrated is not ("decoder" in model)
+        if is_calibrated:
+            assert (MODELS / model["calibration"]["ranges"]).is_file()

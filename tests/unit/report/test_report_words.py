@@ -19,6 +19,7 @@ WITHHELD = (
     "not-readable",
     "trial-failed",
     "no-rate-kept-the-bound",
+    "no-user-served",
 )
 EVIDENCE = ("M", "R", "P", "S", "K", "D", "EJ")
 NEEDED: dict[str, tuple[str, ...]] = {

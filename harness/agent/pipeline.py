@@ -1,0 +1,180 @@
+"""Several models and the steps between them, as one session.
+
+Every tensor has its place before a query is timed: what a stage gives is copied into
+the buffer that the next one is bound to, as a device without shared memory must.
+The instant at which each stage is done goes to `inner_ns`.
+"""
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.clock import Clock
+from harness.domain.workload import BuiltStage, InputSpec
+from harness.errors import Unsupported
+from harness.loadgen.wire import Order
+from harness.runtimes.base import BoundQuery, Feeds, ModelFile, Runtime, Session, Tensor
+from harness.runtimes.steps import FUNCTIONS, room_for
+
+Operation = Callable[[], object]
+Enter = Callable[[AbstractContextManager[Session]], Session]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStage:
+    """A stage, with the session of its model; None of a step."""
+
+    built: BuiltStage
+    session: Session | None
+
+
+def open_stages(order: Order, runtime: Runtime, enter: Enter) -> tuple[OpenStage, ...]:
+    """Load every model of a pipeline once; raises as `Runtime.load` does."""
+    folder = Path(order.model_path).parent
+    sessions: dict[str, Session] = {}
+    for built in order.stages:
+        if built.file and built.file not in sessions:
+            data = (folder / built.file).read_bytes()
+            model = ModelFile(data=data, folder=folder)
+            sessions[built.file] = enter(runtime.load(model, order.trial.settings))
+    return tuple(
+        OpenStage(built=built, session=sessions.get(built.file))
+        for built in order.stages
+    )
+
+
+class PipelineSession:
+    """A pipeline that is ready. A `Session`."""
+
+    def __init__(
+        self, stages: Sequence[OpenStage], clock: Clock, inner_ns: "array[int]"
+    ) -> None:
+        self._stages = tuple(stages)
+        self._now_ns = clock.now_ns
+        self._inner_ns = inner_ns
+
+    def bind(self, feeds: Feeds) -> "BoundPipeline":
+        """Make room for every tensor between the stages, and try it once, untimed."""
+        values: dict[str, Tensor] = dict(feeds)
+        operations: list[Operation] = []
+        last: Callable[[], tuple[Tensor, ...]] = tuple
+        for number, one in enumerate(self._stages):
+            operation, last = self._bound(one, number, values)
+            operation()
+            operations.append(operation)
+        return BoundPipeline(operations, last, self._now_ns, self._inner_ns)
+
+    def compute(self, feeds: Feeds) -> tuple[Tensor, ...]:
+        """Give the outputs of the last stage by plain calls, all tensors anew."""
+        values: dict[str, Tensor] = dict(feeds)
+        given: tuple[Tensor, ...] = ()
+        for number, one in enumerate(self._stages):
+            stage = one.built.stage
+            if one.session is None:
+                into = self._room(stage.step, stage.gives, number)
+                FUNCTIONS[stage.step]([values[name] for name in stage.takes], into)
+                given = (into,)
+                values[stage.gives] = into
+                continue
+            taken = {spec.name: values[spec.name] for spec in one.built.inputs}
+            given = one.session.compute(taken)
+            values.update(zip(one.built.outputs, given, strict=True))
+        return given
+
+    def _bound(
+        self, one: OpenStage, number: int, values: dict[str, Tensor]
+    ) -> tuple[Operation, Callable[[], tuple[Tensor, ...]]]:
+        stage = one.built.stage
+        if one.session is None:
+            into = self._room(stage.step, stage.gives, number)
+            values[stage.gives] = into
+            taken = [values[name] for name in stage.takes]
+            function = FUNCTIONS[stage.step]
+            return lambda: function(taken, into), lambda: (into,)
+        buffers = {spec.name: _buffer(spec, values) for spec in one.built.inputs}
+        query = one.session.bind(buffers)
+        copies = [(buffer, values[name]) for name, buffer in buffers.items()]
+        # a first call, so that outputs of whatever shape have their place
+        query.call()
+        held = _held(one.built, query)
+        values.update(held)
+        return _model_call(copies, query, held, one.built.outputs), query.outputs
+
+    def _room(self, step: str, gives: str, number: int) -> Tensor:
+        """Make what a step fills: as the first model behind it asks, or its own."""
+        for later in self._stages[number + 1 :]:
+            for spec in later.built.inputs:
+                if spec.name == gives:
+                    return np.zeros(spec.shape, spec.dtype)
+        return room_for(step)
+
+
+class BoundPipeline:
+    """A query of a pipeline. A `BoundQuery`."""
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        last: Callable[[], tuple[Tensor, ...]],
+        now_ns: Callable[[], int],
+        inner_ns: "array[int]",
+    ) -> None:
+        self._operations = tuple(operations)
+        self._last = last
+        self._now_ns = now_ns
+        self._done = inner_ns.append
+
+    def call(self) -> None:
+        """Carry out stage after stage, and note when each is done."""
+        now_ns, done = self._now_ns, self._done
+        for operation in self._operations:
+            operation()
+            done(now_ns())
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Give what the last stage gave."""
+        return self._last()
+
+
+def _buffer(spec: InputSpec, values: Mapping[str, Tensor]) -> Tensor:
+    """Make the buffer that a model is bound to; raises Unsupported for a misfit."""
+    found = values[spec.name]
+    buffer = np.zeros(spec.shape, spec.dtype)
+    if found.shape != buffer.shape or found.dtype != buffer.dtype:
+        raise Unsupported(
+            f"A model takes '{spec.name}' as {spec.dtype} {list(spec.shape)}, but what "
+            f"comes before gives {found.dtype} {list(found.shape)}",
+            remedy="Put a step between the two stages.",
+        )
+    return buffer
+
+
+def _held(built: BuiltStage, query: BoundQuery) -> dict[str, Tensor]:
+    """Copy a model's outputs to places of their own, which later stages read."""
+    given = query.outputs()
+    return {
+        name: np.copy(tensor) for name, tensor in zip(built.outputs, given, strict=True)
+    }
+
+
+def _model_call(
+    copies: Sequence[tuple[Tensor, Tensor]],
+    query: BoundQuery,
+    held: Mapping[str, Tensor],
+    outputs: Sequence[str],
+) -> Operation:
+    places = [held[name] for name in outputs]
+    call, copy = query.call, np.copyto
+
+    def operation() -> None:
+        for buffer, value in copies:
+            copy(buffer, value)
+        call()
+        for place, tensor in zip(places, query.outputs(), strict=True):
+            copy(place, tensor)
+
+    return operation

@@ -1,0 +1,65 @@
+"""A pipeline on an emulated device: its models are costed, its steps are not.
+
+What numpy takes between two models says nothing about what another device takes, so
+the time of steps is left out, and the trial says so.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.domain.finding import Finding, Severity
+from harness.domain.profile import DeviceProfile
+from harness.domain.workload import ModelArtifact
+from harness.emulation.graph_cost import GraphCost, cost_of_file, joined
+from harness.emulation.predict import predict
+from harness.emulation.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCosts:
+    """The cost of each stage, in order; None of a step."""
+
+    names: tuple[str, ...]
+    by_stage: tuple[GraphCost | None, ...]
+
+    @property
+    def costs(self) -> tuple[GraphCost, ...]:
+        """List the costs of the models."""
+        return tuple(cost for cost in self.by_stage if cost is not None)
+
+    def predicted(self, profile: DeviceProfile) -> Prediction:
+        """Predict the models together, and say which steps are left out."""
+        steps = [n for n, c in zip(self.names, self.by_stage, strict=True) if c is None]
+        found = predict(profile, joined(self.costs))
+        if not steps:
+            return found
+        left_out = Finding(
+            code="outside-emulation-domain",
+            severity=Severity.NOTE,
+            subject="model",
+            values={"steps": ", ".join(steps)},
+        )
+        return replace(found, findings=(*found.findings, left_out))
+
+    def shares(self, profile: DeviceProfile) -> tuple[float, ...]:
+        """Give each stage's share of the latency; 0 of a step."""
+        each = [
+            0.0 if cost is None else predict(profile, cost).latency_s
+            for cost in self.by_stage
+        ]
+        return tuple(seconds / sum(each) for seconds in each)
+
+
+def stage_costs(model: ModelArtifact, folder: Path) -> StageCosts:
+    """Cost the models of a pipeline whose files lie in one folder."""
+    return StageCosts(
+        names=tuple(built.stage.name for built in model.stages),
+        by_stage=tuple(
+            cost_of_file(
+                folder / built.file, {one.name: one.shape for one in built.inputs}
+            )
+            if built.file
+            else None
+            for built in model.stages
+        ),
+    )
