@@ -8,7 +8,7 @@ DEVICE ?= wearable
 PRESET ?= quick
 OPTIONS = $(if $(TARGET),--target '$(TARGET)') $(if $(METER),--meter '$(METER)') $(if $(MODEL),--model '$(MODEL)') $(if $(GATE),--gate $(GATE)) $(ARGS)
 
-.PHONY: bench test check perf doctor format lock clean help
+.PHONY: bench test check perf doctor format lock train clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## run the benchmark: DEVICE= PRESET= TARGET= METER= MODEL= GATE= ARGS=
@@ -32,6 +32,9 @@ format: $(VENV)/.installed-dev ## put the code into its form
 lock: $(VENV)/.installed-dev ## write the versions installed now to constraints.txt
 	@$(BIN)/pip freeze --exclude-editable > constraints.txt
 
+train: $(VENV)/.installed-train ## train the reference models that have an accuracy anew (about 20 min; needs espeak-ng)
+	@cd models && '$(abspath $(BIN))/python' -m train $(ARGS)
+
 clean: ## remove the environment and everything that was built
 	@rm -rf $(VENV) dist build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -51,4 +54,9 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo 'Installing the tools for tests and checks (once) …' >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,joulescope,peers,tc66c]'
+	@touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed
+	@echo 'Installing what training needs (once; some 200 MB) …' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@

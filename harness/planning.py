@@ -11,6 +11,7 @@ from typing import assert_never
 
 import numpy as np
 
+from harness.domain.labelled import LabelledData
 from harness.domain.plan import (
     Arm,
     Minimum,
@@ -94,6 +95,8 @@ in use: the 95 % bound of p99.9 needs 2995 queries (docs/adr/0003)."""
 _VIRTUAL_COLD_STARTS = 30
 _PROCESS_START_S = 0.8
 """Expected cost of starting a process beside the model; for the time shown only."""
+_SCORING_S = 4.0
+"""Expected cost of answering labelled items, here and by the parent; likewise."""
 _VIRTUAL_TRIAL_S = 0.4
 """Expected cost of a trial in virtual time; for the time shown only."""
 
@@ -140,6 +143,10 @@ class Ingredients:
     provider: str = "CPUExecutionProvider"
     meter: MeterUse | None = None
     """What reads the device's power; None: nothing does."""
+    labelled: Mapping[str, LabelledData] = field(default_factory=dict)
+    """Workload id → the labelled items that its answers are scored on."""
+    parents: tuple[ModelArtifact, ...] = ()
+    """Float32 parents that the labelled data name."""
 
 
 def preset_named(name: str) -> Preset:
@@ -158,7 +165,11 @@ def make_plan(parts: Ingredients) -> Plan:
     trials = (*_host_trials(parts), *_device_trials(parts))
     models = {
         model.name: model
-        for model in (*parts.device_models.values(), *parts.host_models.values())
+        for model in (
+            *parts.device_models.values(),
+            *parts.host_models.values(),
+            *parts.parents,
+        )
     }
     return Plan(
         profile=parts.profile,
@@ -173,19 +184,21 @@ def make_plan(parts: Ingredients) -> Plan:
         trials=trials,
         meter=parts.meter.address if parts.meter else "",
         supply=parts.meter.supply if parts.meter else Supply(),
+        labelled=dict(parts.labelled),
     )
 
 
 def expected_seconds(trial: Trial) -> float:
     """Say about how long a trial takes in real time; for progress, not for judging."""
+    scoring_s = _SCORING_S if trial.is_scored else 0.0
     if trial.target.startswith(EMULATED):
-        return _VIRTUAL_TRIAL_S
+        return _VIRTUAL_TRIAL_S + scoring_s
     if isinstance(trial.scenario, ColdStart):
         return trial.minimum.queries * _PROCESS_START_S
     windows_ns = 2 * trial.baseline_ns + trial.warm_up.duration_ns + _window_ns(trial)
     if trial.pulses is not None:
         windows_ns += 2 * _mark_ns(trial.pulses)
-    return _PROCESS_START_S + windows_ns / NS_PER_S
+    return _PROCESS_START_S + windows_ns / NS_PER_S + scoring_s
 
 
 def _mark_ns(pulses: Pulses) -> int:
@@ -262,7 +275,17 @@ def _trial(
             provider="CPUExecutionProvider" if is_host else parts.provider,
             intra_op_threads=parts.profile.conditions.intra_op_threads,
         ),
+        is_scored=arm is Arm.DEVICE
+        and run == 1
+        and workload.id in parts.labelled
+        and scenario == _scored_scenario(workload),
     )
+
+
+def _scored_scenario(workload: Workload) -> Scenario:
+    """Choose where labelled items are answered: the first scenario with a window."""
+    windowed = (s for s in workload.scenarios if not isinstance(s, ColdStart))
+    return next(windowed, workload.scenarios[0])
 
 
 def _warm_up_of(parts: Ingredients) -> Minimum:

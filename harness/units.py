@@ -68,10 +68,14 @@ _SCALES: dict[str, tuple[str, float]] = {
     "B/s": ("B/s", 1.0),
     "MB/s": ("B/s", 1e6),
     "GB/s": ("B/s", 1e9),
+    "MAC": ("MAC", 1.0),
+    "MMAC": ("MAC", 1e6),
+    "GMAC": ("MAC", 1e9),
     "J/MAC": ("J/MAC", 1.0),
     "pJ/MAC": ("J/MAC", 1e-12),
     "J/B": ("J/B", 1.0),
     "pJ/B": ("J/B", 1e-12),
+    "K/W": ("K/W", 1.0),
     # temperature as the trade writes it; an offset scale is not converted
     "degC": ("degC", 1.0),
     # dimensionless and counted

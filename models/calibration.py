@@ -25,6 +25,7 @@ from spec import Input, Spec
 from weights import Stream
 
 Ranges = dict[str, tuple[float, float]]
+Feed = dict[str, npt.NDArray[Any]]
 
 _FOLDER = Path(__file__).resolve().parent / "ranges"
 _FORMAT = "duanping/ranges/1"
@@ -37,10 +38,10 @@ class StaleRanges(Exception):
 class _Samples(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is untyped
     """Hands out the calibration samples of a model one by one."""
 
-    def __init__(self, spec: Spec) -> None:
-        self._samples = samples(spec)
+    def __init__(self, fed: Iterator[Feed]) -> None:
+        self._samples = fed
 
-    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
+    def get_next(self) -> Feed | None:
         """Give the next sample, None after the last."""
         return next(self._samples, None)
 
@@ -50,7 +51,7 @@ def calibration_seed(spec: Spec) -> int:
     return zlib.crc32(f"calibration of {spec.name}".encode())
 
 
-def samples(spec: Spec) -> Iterator[dict[str, npt.NDArray[Any]]]:
+def samples(spec: Spec) -> Iterator[Feed]:
     """Draw the calibration samples: each input filled as the index says."""
     stream = Stream.seeded(calibration_seed(spec))
     for _ in range(spec.calibration_samples):
@@ -59,6 +60,19 @@ def samples(spec: Spec) -> Iterator[dict[str, npt.NDArray[Any]]]:
 
 def calibrate(spec: Spec, model: onnx.ModelProto) -> None:
     """Run the float32 model over its samples, and write the rounded ranges."""
+    ranges = found_ranges(model, samples(spec))
+    lines = ",\n".join(
+        f"  {json.dumps(k)}: {json.dumps(list(v))}" for k, v in ranges.items()
+    )
+    _file(spec).write_text(
+        f'{{"format": "{_FORMAT}",\n"graph_sha256": "{_digest(model)}",\n'
+        f'"ranges": {{\n{lines}\n}}}}\n',
+        encoding="utf-8",
+    )
+
+
+def found_ranges(model: onnx.ModelProto, fed: Iterator[Feed]) -> Ranges:
+    """Run a float32 model over samples; give each tensor's extremes, rounded."""
     with tempfile.TemporaryDirectory() as folder:
         onnx.save(model, Path(folder) / "float32.onnx")
         calibrator = create_calibrator(
@@ -67,18 +81,12 @@ def calibrate(spec: Spec, model: onnx.ModelProto) -> None:
             augmented_model_path=str(Path(folder) / "augmented.onnx"),
             calibrate_method=CalibrationMethod.MinMax,
         )
-        calibrator.collect_data(_Samples(spec))
+        calibrator.collect_data(_Samples(fed))
         found = calibrator.compute_data().data
-    ranges = {
-        name: [_rounded(one.range_value[0]), _rounded(one.range_value[1])]
+    return {
+        name: (_rounded(one.range_value[0]), _rounded(one.range_value[1]))
         for name, one in sorted(found.items())
     }
-    lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in ranges.items())
-    _file(spec).write_text(
-        f'{{"format": "{_FORMAT}",\n"graph_sha256": "{_digest(model)}",\n'
-        f'"ranges": {{\n{lines}\n}}}}\n',
-        encoding="utf-8",
-    )
 
 
 def ranges_of(spec: Spec, model: onnx.ModelProto) -> Ranges:

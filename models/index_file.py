@@ -1,6 +1,7 @@
 """Writes models/index.toml: what the harness knows of each reference model."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from calibration import calibration_seed
 from produce import Built, describe
 from spec import Input, Spec
 
-_FORMAT = "duanping/models/1"
+INDEX_FORMAT = "duanping/models/1"
 _NOTE_EN = "Seeded weights: speed, memory and energy only, never accuracy."
 _NOTE_ZH = "权重由种子生成:仅可测速度、内存与能耗,不得用于精度。"
 _HEAD = """\
@@ -22,7 +23,7 @@ _HEAD = """\
 
 def index_text(entries: list[tuple[Spec, dict[str, Built]]]) -> str:
     """Give the index as TOML, one model after the other, ordered by name."""
-    parts = [_HEAD, f'format = "{_FORMAT}"\n']
+    parts = [_HEAD, f'format = "{INDEX_FORMAT}"\n']
     for spec, files in sorted(entries, key=lambda entry: entry[0].name):
         parts.append(_model(spec, files))
     return "".join(parts)
@@ -31,13 +32,19 @@ def index_text(entries: list[tuple[Spec, dict[str, Built]]]) -> str:
 def _model(spec: Spec, files: dict[str, Built]) -> str:
     first = next(iter(files.values()))
     drawn = onnx.load(first.parent_file)
-    lines = [
-        "",
-        "[[model]]",
-        *(_line(key, value) for key, value in _facts(spec, first, drawn).items()),
-    ]
-    for scheme, built in sorted(files.items()):
-        lines += ["", f"[model.{scheme}]", *_file_lines(built)]
+    tables = {
+        scheme: {"sha256": built.sha256, "size_bytes": built.size_bytes}
+        for scheme, built in sorted(files.items())
+    }
+    return entry_text(_facts(spec, first, drawn), tables)
+
+
+def entry_text(facts: Mapping[str, Any], tables: Mapping[str, Any]) -> str:
+    """Give one model of an index as TOML: what is said of it, and its tables."""
+    lines = ["", "[[model]]", *(_line(key, value) for key, value in facts.items())]
+    for name, table in tables.items():
+        lines += ["", f"[model.{name}]"]
+        lines += [_line(key, value) for key, value in table.items()]
     return "\n".join([*lines, ""])
 
 
@@ -46,8 +53,8 @@ def _facts(spec: Spec, built: Built, drawn: onnx.ModelProto) -> dict[str, Any]:
         "name": spec.name,
         "task": spec.task,
         "script": spec.script,
-        "inputs": [_input(one) for one in spec.inputs],
-        "outputs": [_output(one) for one in drawn.graph.output],
+        "inputs": [described_input(one) for one in spec.inputs],
+        "outputs": [described_output(one) for one in drawn.graph.output],
         "macs": built.macs,
         "parameters": built.parameters,
         "opset": drawn.opset_import[0].version,
@@ -66,7 +73,8 @@ def _facts(spec: Spec, built: Built, drawn: onnx.ModelProto) -> dict[str, Any]:
     }
 
 
-def _input(one: Input) -> dict[str, Any]:
+def described_input(one: Input) -> dict[str, Any]:
+    """Say what the index says of an input."""
     return {
         "name": one.name,
         "dtype": one.dtype,
@@ -78,13 +86,10 @@ def _input(one: Input) -> dict[str, Any]:
     }
 
 
-def _output(one: onnx.ValueInfoProto) -> dict[str, Any]:
+def described_output(one: onnx.ValueInfoProto) -> dict[str, Any]:
+    """Say what the index says of an output."""
     shape = [size.dim_value for size in one.type.tensor_type.shape.dim[1:]]
     return {"name": one.name, "dtype": "float32", "shape": [1, *shape]}
-
-
-def _file_lines(built: Built) -> list[str]:
-    return [_line("sha256", built.sha256), _line("size_bytes", built.size_bytes)]
 
 
 def _line(key: str, value: object) -> str:

@@ -35,10 +35,11 @@ def produce(spec: Spec, scheme: str, folder: Path) -> Built:
     drawing = assemble(spec)
     ranges = ranges_of(spec, drawing.model)
     parent = folder / f"{spec.name}-fp32.onnx"
-    _write_whole(parent, drawing.model)
+    write_whole(parent, serialised(drawing.model))
     made = quantised(drawing.model, ranges, scheme, spec.float_operators)
     path = folder / f"{spec.name}-{scheme}.onnx"
-    content = _write_whole(path, made)
+    content = serialised(made)
+    write_whole(path, content)
     return Built(
         name=spec.name,
         file=path,
@@ -58,12 +59,17 @@ def describe(spec: Spec) -> str:
     return f"static QDQ int8, weights per channel, activations per tensor{tail}"
 
 
-def _write_whole(path: Path, model: onnx.ModelProto) -> bytes:
+def serialised(model: onnx.ModelProto) -> bytes:
+    """Give the bytes of a model's file, the same each time."""
     content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file in place whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    return content

@@ -7,6 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a slow machine is no counter-example: speed lives in tests/perf
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["ORT_TELEMETRY_DISABLED"] = "1"

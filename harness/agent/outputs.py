@@ -6,7 +6,7 @@ they are not. After the window each kept output is held against a plain call.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -28,7 +28,10 @@ _KEPT_AT_LEAST = 2
 
 @dataclass(slots=True)
 class _Kept:
+    number: int
     outputs: tuple[Tensor, ...]
+    fed: Feeds
+    """States that the query started from."""
     looks: int = 1
     changed: int = 0
 
@@ -38,6 +41,8 @@ class OutputCheck:
     """What was seen of the outputs, by number of the prepared query."""
 
     samples_per_call: int
+    has_states: bool = False
+    """Whether a query's outputs depend on those before it: then each look is kept."""
     kept: dict[int, _Kept] = field(default_factory=dict)
     owed: int = 0
     """Looks that are due at the next query whose outputs may be kept."""
@@ -46,25 +51,35 @@ class OutputCheck:
         """Ask for one more look."""
         self.owed += 1
 
-    def look(self, number: int, outputs: tuple[Tensor, ...]) -> None:
+    def look(
+        self, number: int, outputs: tuple[Tensor, ...], fed: Feeds | None = None
+    ) -> None:
         """Keep or compare the outputs of query `number`, if a look is owed."""
-        kept = self.kept.get(number)
+        place = len(self.kept) if self.has_states else number
+        kept = self.kept.get(place)
         if kept is not None:
             kept.looks += 1
             kept.changed += not agree(kept.outputs, outputs)
         elif self._has_room(outputs):
-            self.kept[number] = _Kept(tuple(np.copy(tensor) for tensor in outputs))
+            copies = tuple(np.copy(tensor) for tensor in outputs)
+            self.kept[place] = _Kept(number=number, outputs=copies, fed=fed or {})
         else:
             return
         self.owed -= 1
+
+    def outputs(self) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+        """Give the outputs that were kept, by number of the prepared query."""
+        for kept in self.kept.values():
+            yield kept.number, kept.outputs
 
     def conclude(
         self, trial: str, session: Session, feeds: Sequence[Feeds], first: Feeds
     ) -> OutputsChecked:
         """Compute the kept outputs again from `feeds`, by number, and count."""
         differing = 0
-        for number, kept in self.kept.items():
-            is_same = agree(kept.outputs, session.compute(feeds[number]))
+        for kept in self.kept.values():
+            again = {**feeds[kept.number], **kept.fed}
+            is_same = agree(kept.outputs, session.compute(again))
             differing += kept.changed if is_same else kept.looks
         broken = (k for k in self.kept.values() if not is_finite(k.outputs))
         return OutputsChecked(

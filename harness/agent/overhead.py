@@ -11,7 +11,7 @@ from harness.clock import Clock
 from harness.domain.plan import Trial
 from harness.domain.query import OverheadMeasured
 from harness.loadgen.pump import Query, Times, time_back_to_back
-from harness.runtimes.base import ModelFile, Runtime
+from harness.runtimes.base import ModelFile, Runtime, Tensor
 from harness.runtimes.onnxbytes import identity_model
 
 _QUERIES = 5000
@@ -29,7 +29,7 @@ def measure_overhead(
     harness's cost from above.
     """
     feeds = inputs[0].last
-    shapes = [(name, str(t.dtype), tuple(t.shape)) for name, t in feeds.items()]
+    shapes = [(name, _type_of(t), tuple(t.shape)) for name, t in feeds.items()]
     model = ModelFile(data=identity_model(shapes), folder=Path("/nonexistent"))
     with runtime.load(model, trial.settings) as session:
         calls = cycle([bind(session, one)[0] for one in inputs])
@@ -46,6 +46,10 @@ def measure_overhead(
         latency_p90_ns=round(float(np.quantile(latencies, 0.9))),
         gap_p50_ns=round(float(np.quantile(gaps, 0.5))),
     )
+
+
+def _type_of(tensor: Tensor) -> str:
+    return "str" if tensor.dtype.kind == "U" else str(tensor.dtype)
 
 
 def _time(calls: Iterator[Query], clock: Clock, rows: int) -> Times:

@@ -13,7 +13,9 @@ from typing import assert_never
 
 import numpy as np
 
+from harness.agent.answering import answer_all, samples_of, score_answers
 from harness.agent.overhead import measure_overhead
+from harness.agent.repeats import is_probed, probe_repeats
 from harness.agent.workbench import (
     QueryInputs,
     Workbench,
@@ -21,11 +23,13 @@ from harness.agent.workbench import (
     read_model,
 )
 from harness.clock import Clock
+from harness.domain.labelled import Source
 from harness.domain.query import (
     ModelLoaded,
     Noted,
     Outcome,
     Phase,
+    PhaseEntered,
     QueryBlock,
     TrialEnded,
     TrialEvent,
@@ -36,7 +40,7 @@ from harness.loadgen.machine import samples_per_query
 from harness.loadgen.pump import BLOCK_ROWS, Launch, run_trial
 from harness.loadgen.transcript import Speaker
 from harness.loadgen.wire import Order, Task
-from harness.runtimes.base import Feeds, Runtime
+from harness.runtimes.base import Runtime
 from harness.runtimes.feeds import SampleLibrary, open_library
 
 
@@ -119,6 +123,8 @@ def _carry_out(desk: _Desk) -> None:
             _measure(desk)
         case Task.START:
             _start(desk)
+        case Task.ANSWER:
+            _answer(desk)
         case Task.INSPECT:
             _inspect(desk)
         case _:
@@ -138,20 +144,21 @@ def _measure(desk: _Desk) -> None:
         overhead = measure_overhead(trial, desk.runtime, inputs, desk.clock)
         desk.voice.say(overhead)
         _rehearse(trial.id)
-        _execute(desk, inputs, library.sample(0), None)
+        _execute(desk, library, inputs, None)
 
 
 def _start(desk: _Desk) -> None:
     """Carry out one cold start: nothing comes before its query that need not."""
-    inputs = prepare_inputs(_library(desk.order), 1, 1)
+    library = _library(desk.order)
+    inputs = prepare_inputs(library, 1, 1)
     launch = Launch(begun_ns=desk.order.spawned_ns)
-    _execute(desk, inputs, inputs[0].last, launch)
+    _execute(desk, library, inputs, launch)
 
 
 def _execute(
     desk: _Desk,
+    library: SampleLibrary,
     inputs: tuple[QueryInputs, ...],
-    first: Feeds,
     launch: Launch | None,
 ) -> None:
     trial = desk.order.trial
@@ -160,6 +167,9 @@ def _execute(
         bench = Workbench(desk.order, desk.runtime, inputs, desk.clock, enter)
         run_trial(trial, bench, desk.clock, desk.voice.say, launch=launch)
         bench.memory.after_queries()
+        if launch is None:
+            _afterwards(desk, library, inputs, bench)
+        first = library.sample(0) if launch is None else inputs[0].last
         checked = bench.check_outputs(first)
         bench.dispose()
         stack.close()
@@ -171,12 +181,57 @@ def _execute(
         desk.voice.say(checked)
 
 
+def _afterwards(
+    desk: _Desk,
+    library: SampleLibrary,
+    inputs: tuple[QueryInputs, ...],
+    bench: Workbench,
+) -> None:
+    """Score what was kept of the window, then all items, then look for a memory."""
+    order, trial, session = desk.order, desk.order.trial, bench.session
+    at_ns = desk.clock.now_ns()
+    desk.voice.say(PhaseEntered(trial=trial.id, phase=Phase.AFTERWARDS, at_ns=at_ns))
+    bench.settle()
+    if bench.states.is_empty:
+        for event in score_answers(order, library, Source.WINDOW, bench.kept):
+            desk.voice.say(event)
+    if not bench.states.is_empty or (trial.is_scored and library.items):
+        # answers in the window went on from a state; these start at zero
+        answers = answer_all(session, library, samples_of(order, library))
+        for event in score_answers(order, library, Source.SESSION, answers):
+            desk.voice.say(event)
+    if is_probed(trial):
+        probed = probe_repeats(trial, session, library, inputs, desk.clock)
+        if probed is not None:
+            desk.voice.say(probed)
+
+
+def _answer(desk: _Desk) -> None:
+    """Answer the items of an order, and say the scores."""
+    order, library = desk.order, _library(desk.order)
+    model, settings = read_model(order), order.trial.settings
+    with (
+        desk.runtime.explained(order.model_name or order.trial.model),
+        desk.runtime.load(model, settings) as session,
+    ):
+        answers = answer_all(session, library, samples_of(order, library))
+        for event in score_answers(order, library, order.source, answers):
+            desk.voice.say(event)
+
+
 def _library(order: Order) -> SampleLibrary:
     samples = Path(order.samples_path) if order.samples_path else None
-    return open_library(order.inputs, order.trial.seeds.sample, samples)
+    return open_library(
+        order.inputs,
+        order.trial.seeds.sample,
+        samples,
+        is_labelled=order.labelled is not None,
+    )
 
 
 def _inspect(desk: _Desk) -> None:
+    for key, value in desk.runtime.identify().items():
+        desk.note(key, value)
     order, begun_ns = desk.order, desk.clock.now_ns()
     found = desk.runtime.inspect(read_model(order), order.trial.settings)
     desk.voice.say(

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.agent.outputs import OutputCheck, chosen
 from harness.agent.pin import Pin
+from harness.agent.states import States, states_of
 from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
 from harness.domain.query import ModelLoaded, OutputsChecked, Phase
@@ -17,9 +18,17 @@ from harness.errors import DeployMismatch
 from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query
 from harness.loadgen.wire import Order
-from harness.runtimes.base import BoundQuery, Feeds, ModelFile, Runtime, Session
+from harness.runtimes.base import (
+    BoundQuery,
+    Feeds,
+    ModelFile,
+    Runtime,
+    Session,
+    Tensor,
+)
 from harness.runtimes.feeds import SampleLibrary
 
+STATELESS = states_of(())
 _ROUNDS = 64
 """Shuffled rounds before an order repeats itself."""
 
@@ -29,6 +38,8 @@ class QueryInputs:
     """What one prepared query takes: a batch, or samples that are executed in turn."""
 
     calls: tuple[Feeds, ...]
+    last_samples: tuple[int, ...] = ()
+    """Numbers of the samples in the last call."""
 
     @property
     def last(self) -> Feeds:
@@ -43,19 +54,26 @@ def prepare_inputs(
     numbers = range(0, sets * samples_per_query, samples_per_query)
     if library.is_batched:
         return tuple(
-            QueryInputs(calls=(library.batch(n, samples_per_query),)) for n in numbers
+            QueryInputs(
+                calls=(library.batch(n, samples_per_query),),
+                last_samples=tuple(range(n, n + samples_per_query)),
+            )
+            for n in numbers
         )
     return tuple(
         QueryInputs(
-            calls=tuple(library.sample(n + i) for i in range(samples_per_query))
+            calls=tuple(library.sample(n + i) for i in range(samples_per_query)),
+            last_samples=(n + samples_per_query - 1,),
         )
         for n in numbers
     )
 
 
-def bind(session: Session, inputs: QueryInputs) -> tuple[Query, BoundQuery]:
+def bind(
+    session: Session, inputs: QueryInputs, states: States = STATELESS
+) -> tuple[Query, BoundQuery]:
     """Bind one prepared query; gives what executes it and what holds its outputs."""
-    bound = [session.bind(feeds) for feeds in inputs.calls]
+    bound = [session.bind(states.bound_into(feeds)) for feeds in inputs.calls]
     if len(bound) == 1:
         return bound[0].call, bound[0]
     return _in_turn([query.call for query in bound]), bound[-1]
@@ -99,6 +117,12 @@ class Workbench:
         self._pin = Pin(pulses.pin if pulses else "")
         self._check: OutputCheck | None = None
         self._watch: Iterator[Query] | None = None
+        is_single = all(len(one.calls) == 1 for one in inputs) and not any(
+            spec.has_batch_axis and len(inputs[0].last_samples) > 1
+            for spec in order.inputs
+        )
+        self.states = states_of(order.inputs) if is_single else STATELESS
+        """Fed back between queries of one sample; batches start at zero each."""
 
     def load(self) -> ModelLoaded:
         """Read the model, hold it against its digest, and have it ready."""
@@ -116,12 +140,16 @@ class Workbench:
     def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
         """Give queries in a seeded order; in the measured window some are looked at."""
         if not self._queries:
-            self._queries = [bind(self._loaded(), one) for one in self._inputs]
+            session, states = self._loaded(), self.states
+            self._queries = [bind(session, one, states) for one in self._inputs]
         order = _seeded_order(self._order.trial.seeds.order, len(self._queries))
         if phase is not Phase.MEASURED:
-            return cycle([self._queries[number][0] for number in order])
+            return self._warm(order)
         is_batch = len(self._inputs[0].calls) == 1
-        self._check = OutputCheck(samples_per_call=samples_per_query if is_batch else 1)
+        self._check = OutputCheck(
+            samples_per_call=samples_per_query if is_batch else 1,
+            has_states=not self.states.is_empty,
+        )
         self._watch = self._watched(order, self._check)
         return self._watch
 
@@ -142,12 +170,30 @@ class Workbench:
 
         `first` is the first sample of the library, whose outputs are digested.
         """
-        if self._check is None or self._watch is None:
+        if self._check is None:
             return None
-        next(self._watch)  # goes on from the last query, which may be due for a look
+        self.settle()
         again = [inputs.last for inputs in self._inputs]
         trial = self._order.trial.id
         return self._check.conclude(trial, self._loaded(), again, first)
+
+    def settle(self) -> None:
+        """Look at the last query, where that is due; no query comes after this."""
+        if self._watch is not None:
+            next(self._watch)
+            self._watch = None
+
+    @property
+    def kept(self) -> Iterator[tuple[tuple[int, ...], tuple[Tensor, ...]]]:
+        """Outputs that were kept of timed queries, with the samples they are for."""
+        if self._check is not None:
+            for number, outputs in self._check.outputs():
+                yield self._inputs[number].last_samples, outputs
+
+    @property
+    def session(self) -> Session:
+        """The model, loaded. Raises ValueError before and after."""
+        return self._loaded()
 
     def dispose(self) -> None:
         """Let go of every binding, so that the session can be freed."""
@@ -157,13 +203,28 @@ class Workbench:
 
     def _watched(self, order: Sequence[int], check: OutputCheck) -> Iterator[Query]:
         looks = chosen(self._order.trial.seeds.order)
+        states = self.states
         for number, is_due in zip(cycle(order), cycle(looks), strict=False):
             call, bound = self._queries[number]
-            yield call
             if is_due:
                 check.due()
+            fed = states.copies() if check.owed else {}
+            yield call
             if check.owed:
-                check.look(number, bound.outputs())
+                check.look(number, bound.outputs(), fed)
+            if not states.is_empty:
+                states.follow(bound.outputs())
+
+    def _warm(self, order: Sequence[int]) -> Iterator[Query]:
+        if self.states.is_empty:
+            return cycle([self._queries[number][0] for number in order])
+        return self._fed_back(order)
+
+    def _fed_back(self, order: Sequence[int]) -> Iterator[Query]:
+        for number in cycle(order):
+            call, bound = self._queries[number]
+            yield call
+            self.states.follow(bound.outputs())
 
     def _loaded(self) -> Session:
         if self._session is None:

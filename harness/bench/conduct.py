@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness import plugins
+from harness.bench.answering import Answering, labelled_as_planned
+from harness.bench.memoryguard import why_too_large
 from harness.bench.metering import Metering
 from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
@@ -14,12 +16,13 @@ from harness.domain.origin import Origin
 from harness.domain.plan import Arm, Plan, Trial
 from harness.domain.profile import DeviceProfile
 from harness.domain.query import Outcome, TrialEnded, TrialEvent
-from harness.domain.sut import SutDescription
+from harness.domain.sut import ConditionsReached, SutDescription
 from harness.errors import AgentDied
 from harness.planning import EMULATED, expected_seconds
 from harness.plugins import Address
 from harness.record.bundle import RecordWriter
 from harness.targets.base import Deployment, Target
+from harness.targets.local import HANG_AFTER_S, LocalTarget
 from harness.units import NS_PER_S
 
 
@@ -86,6 +89,9 @@ def _execute(
     trial: Trial, stand: "_Stand", bench: Bench, writer: RecordWriter, pace: "_Pace"
 ) -> TrialEnded:
     target = stand.target(trial)
+    reason = stand.why_too_large(trial)
+    if reason:
+        return _refused(trial, reason, writer)
     deployment = stand.deployment(trial)
     with target.prepare(bench.plan.profile.conditions) as reached:
         writer.begin(trial, replace(reached, ambient_degc=bench.ambient_degc))
@@ -104,10 +110,35 @@ def _execute(
     return ended
 
 
+def _refused(trial: Trial, reason: str, writer: RecordWriter) -> TrialEnded:
+    """Record a trial that is not begun, since its model would not fit."""
+    ended = TrialEnded(
+        trial=trial.id, outcome=Outcome.REFUSED, queries=0, reason=reason
+    )
+    writer.begin(trial, ConditionsReached())
+    writer.add(ended)
+    return ended
+
+
 def _events(
     trial: Trial, target: Target, deployment: Deployment, bench: Bench
 ) -> Iterator[TrialEvent]:
-    """Give the trial's events, the meter's readings among them, its end last."""
+    """Give the trial's events; before its end, what it is held against."""
+    here = LocalTarget(bench.plan.profile, bench.clock, HANG_AFTER_S)
+    answering = Answering(
+        plan=bench.plan, paths=bench.paths, samples=bench.samples, answer=here.answer
+    )
+    on = labelled_as_planned(deployment, bench.plan, trial)
+    for event in _told(trial, target, on, bench):
+        if isinstance(event, TrialEnded) and event.outcome is Outcome.DONE:
+            yield from answering.events(trial)
+        yield event
+
+
+def _told(
+    trial: Trial, target: Target, deployment: Deployment, bench: Bench
+) -> Iterator[TrialEvent]:
+    """Give what the target tells, the meter's readings among it, its end last."""
     if trial.arm is Arm.DEVICE and _is_virtual(trial) and bench.plan.meter:
         events = target.execute(trial, deployment)
         yield from metered_virtually(trial, bench.plan.meter, events)
@@ -145,6 +176,7 @@ class _Stand:
         self._writer = writer
         self._stack = stack
         self._targets: dict[tuple[str, Arm], Target] = {}
+        self._suts: dict[tuple[str, Arm], SutDescription] = {}
         self._deployments: dict[tuple[str, Arm, str], Deployment] = {}
 
     def target(self, trial: Trial) -> Target:
@@ -152,8 +184,17 @@ class _Stand:
         if key not in self._targets:
             target = self._open(Address.parse(trial.target), self._bench.plan.profile)
             self._targets[key] = target
-            self._writer.describe(_as_arm(target.identify(), trial.arm))
+            self._suts[key] = target.identify()
+            self._writer.describe(_as_arm(self._suts[key], trial.arm))
         return self._targets[key]
+
+    def why_too_large(self, trial: Trial) -> str:
+        """Say why a trial's model cannot fit; a model of a device says so itself."""
+        if _is_virtual(trial) or (trial.target, trial.arm) not in self._suts:
+            return ""
+        model = self._bench.plan.model(trial.model)
+        sut = self._suts[trial.target, trial.arm]
+        return why_too_large(model, self._bench.paths[trial.model], sut)
 
     def deployment(self, trial: Trial) -> Deployment:
         key = (trial.target, trial.arm, trial.model)

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.bench.labelling import Labelled, own_items, shipped_items
 from harness.bench.meteruse import meter_use, require_claim
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
+from harness.catalogue.datasets import OwnData
 from harness.catalogue.describe import describe, model_name
 from harness.catalogue.index import check_models, load_index
 from harness.domain.calibration import Calibration
@@ -20,6 +22,7 @@ from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import SchemaError, Unsupported, UsageError
+from harness.links.filedigest import digest_of, model_files
 from harness.meters.opening import is_simulated
 from harness.planning import (
     EMULATED,
@@ -67,6 +70,9 @@ class Request:
     lab: Path | None = None
     seed: int = 0
     provider: str = "CPUExecutionProvider"
+    own_data: OwnData | None = None
+    """Labelled items for a model of one's own."""
+    checks_network: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,8 @@ class Intake:
     lab: Lab
     calibration: Calibration | None = None
     """Of the meter, where the lab file names one for it."""
+    checks_network: bool = False
+    """Whether the privacy checks are made after the trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +123,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         if is_emulated
         else _Models(artifacts={}, paths={})
     )
+    labelled = _labelled(request, suite)
     tiers = tier_set_path(profile.tier_set)
     plan = make_plan(
         Ingredients(
@@ -131,15 +140,17 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             seed=request.seed,
             provider=request.provider,
             meter=_meter(request, lab, profile, target),
+            labelled=labelled.data,
+            parents=labelled.parents,
         )
     )
-    samples = request.bindings.samples
     return Intake(
         plan=plan,
-        paths={**device.paths, **host.paths},
-        samples={model.name: samples for model in plan.models} if samples else {},
+        paths={**device.paths, **host.paths, **labelled.paths},
+        samples=labelled.samples_of(plan, request.bindings.samples),
         lab=lab,
         calibration=_calibration(plan, lab),
+        checks_network=request.checks_network,
     )
 
 
@@ -276,6 +287,13 @@ def _models(
     )
 
 
+def _labelled(request: Request, suite: Suite) -> Labelled:
+    """Find the labelled items of a suite's trained models, or of the user's own."""
+    if request.model is None:
+        return shipped_items(suite)
+    return own_items(request.own_data, request.bindings, suite)
+
+
 def _own_model(request: Request, suite: Suite, model: Path) -> _Models:
     artifact = describe(model, request.bindings)
     return _Models(
@@ -292,20 +310,24 @@ def gather_again(
     Raises UsageError where a model is not the file that the plan names.
     """
     plan = record.plan
+    labelled = _labelled(request, plan.suite)
     if plan.suite.name == OWN_SUITE:
-        paths = {model.name: _given(request, record) for model in plan.models}
+        names = [m.name for m in plan.models if m.name not in labelled.paths]
+        paths = {name: _given(request, record) for name in names}
     else:
         paths = _built_again(plan, on_progress)
+    paths |= labelled.paths
     for model in plan.models:
         _require_same(model, paths[model.name])
-    samples = request.bindings.samples
+    labelled.require_same(plan, record.name)
     lab = load_lab(request.lab) if request.lab else Lab()
     return Intake(
         plan=plan,
         paths=paths,
-        samples={model.name: samples for model in plan.models} if samples else {},
+        samples=labelled.samples_of(plan, request.bindings.samples),
         lab=lab,
         calibration=_calibration(plan, lab),
+        checks_network=request.checks_network,
     )
 
 
@@ -331,17 +353,14 @@ def _built_again(plan: Plan, on_progress: Callable[[str], None]) -> dict[str, Pa
 
 
 def _require_same(model: ModelArtifact, path: Path) -> None:
-    described = describe(path, InputBindings(shapes=_shapes(model)))
-    if described.sha256 != model.sha256:
+    files = model_files(path, model.external)
+    is_whole = all(file.is_file() for file in files)
+    if not is_whole or digest_of(files) != model.sha256:
         raise UsageError(
             f"This is not the model '{model.name}' that the run was begun with",
             where=str(path),
             remedy="Give the same file, or start a new run.",
         )
-
-
-def _shapes(model: ModelArtifact) -> dict[str, tuple[int, ...]]:
-    return {spec.name: spec.shape for spec in model.inputs}
 
 
 def _digest(data: bytes) -> str:

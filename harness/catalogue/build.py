@@ -29,7 +29,8 @@ from harness.catalogue.store import (
     models_root,
 )
 from harness.domain.profile import Scheme
-from harness.errors import StorageError, TargetError
+from harness.errors import DigestMismatch, StorageError, TargetError
+from harness.links.filedigest import digest_of
 
 _QUIET = {
     "ORT_DISABLE_TELEMETRY": "1",
@@ -53,15 +54,35 @@ def ensure_built(
 ) -> dict[str, Path]:
     """Build those reference models that are missing or stale; give the file of each.
 
-    `on_progress` is called with the name of each model that has just been built.
-    Raises UnknownName for a name that the index lacks, and what `build_missing` does.
+    Files that are shipped are only looked up. `on_progress` is called with the name of
+    each model that has just been built. Raises UnknownName for a name that the index
+    lacks, and what `build_missing` and `shipped_file` do.
     """
-    index = load_index()
-    for name in names:
-        index.entry(name)
-    script = shipped.folder("models") / "build.py"
-    builder = Builder(script=script, root=models_root())
-    return build_missing(builder, names, scheme, on_progress)
+    index, folder = load_index(), shipped.folder("models")
+    files = {name: index.entry(name).files[scheme] for name in names}
+    there = {
+        name: shipped_file(folder, file.file, file.sha256)
+        for name, file in files.items()
+        if file.file
+    }
+    builder = Builder(script=folder / "build.py", root=models_root())
+    missing = [name for name in names if name not in there]
+    return there | build_missing(builder, missing, scheme, on_progress)
+
+
+def shipped_file(folder: Path, name: str, sha256: str) -> Path:
+    """Give a file that comes with the package, once its digest is found right.
+
+    Raises DigestMismatch where it is another file than the index names.
+    """
+    path = folder / name
+    if not path.is_file() or digest_of((path,)) != sha256:
+        raise DigestMismatch(
+            f"{name} is not the file that the index of models names",
+            where=str(path),
+            remedy="Install the package again.",
+        )
+    return path
 
 
 def build_missing(

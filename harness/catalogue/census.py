@@ -38,6 +38,7 @@ _SCALE_INPUTS: dict[str, tuple[int, ...]] = {
 """Operands that are scales and zero points, not parameters (ONNX operator docs); of
 MatMulNBits also the packed weights, which its attributes K and N count."""
 _BIAS_INPUTS = {"DequantizeLinear": 0, "QLinearConv": 8, "QGemm": 6}
+_NBITS = "MatMulNBits"
 _INTEGER_OPERATORS = frozenset(
     {"QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "QLinearAdd"}
 )
@@ -88,6 +89,36 @@ def quantisation_of(model: onnx.ModelProto) -> str:
     if "DequantizeLinear" in found:
         return _qdq(model, constants)
     return _float_kind(constants)
+
+
+def quantisation_kinds(model: onnx.ModelProto) -> tuple[str, ...]:
+    """List every way of quantising that a model uses; more than one: it is mixed.
+
+    Of ``weights int4``, ``QOperator``, ``dynamic``, ``QDQ``, ``QDQ weights only``,
+    ``fp16``; none of them: nothing is quantised.
+    """
+    constants = dict(_constants(model))
+    found = {node.op_type for node in nodes(model)}
+    kinds = [
+        f"weights int{bits}"
+        for bits in sorted({_bits(n) for n in nodes(model) if n.op_type == _NBITS})
+    ]
+    if found & _INTEGER_OPERATORS:
+        kinds.append("QOperator")
+    if found & _DYNAMIC_OPERATORS:
+        kinds.append("dynamic")
+    has_weights = any(
+        operand(node, 0) in constants
+        and constants[operand(node, 0)].data_type in _WEIGHT_NAMES
+        for node in nodes(model)
+        if node.op_type == "DequantizeLinear"
+    )
+    if has_weights:
+        has_activations = "QuantizeLinear" in found
+        kinds.append("QDQ" if has_activations else "QDQ weights only")
+    if any(tensor.data_type == TensorProto.FLOAT16 for tensor in constants.values()):
+        kinds.append("fp16")
+    return tuple(kinds)
 
 
 def _qdq(model: onnx.ModelProto, constants: dict[str, TensorProto]) -> str:

@@ -38,6 +38,7 @@ _DTYPES: dict[int, str] = {
     TensorProto.INT64: "int64",
     TensorProto.UINT64: "uint64",
     TensorProto.BOOL: "bool",
+    TensorProto.STRING: "str",
 }
 INPUT_LIMIT_BYTES = 1024**3
 """One sample larger than this is taken for a mistake in its shape."""
@@ -48,8 +49,8 @@ def describe(
 ) -> ModelArtifact:
     """Describe a vetted model for a plan; `name` is made of the file's if not given.
 
-    Raises ModelRejected, UnknownName or Unsupported (an input of text, of a type
-    that numpy lacks, or that is no tensor), each with what to do.
+    Raises ModelRejected, UnknownName or Unsupported (an input of a type that numpy
+    lacks, or that is no tensor), each with what to do.
     """
     given = bindings or InputBindings()
     model = read_vetted(path)
@@ -64,6 +65,11 @@ def describe(
         opset=opsets(model).get("", 0),
         parameters=count_parameters(model),
     )
+
+
+def input_names(path: Path) -> tuple[str, ...]:
+    """List the inputs of a vetted model that a caller must feed."""
+    return tuple(one.name for one in _declared(read_vetted(path).graph, str(path)))
 
 
 def model_name(path: Path) -> str:
@@ -90,12 +96,15 @@ def _inputs(
             Filling(fill=Fill.FILE)
             if one.name in sampled
             else guesser.filling(one, bound[one.name].sizes),
+            None if one.name in sampled else guesser.state(one),
         )
         for one in inputs
     )
 
 
-def _spec(one: GraphInput, shape: BoundShape, filling: Filling) -> InputSpec:
+def _spec(
+    one: GraphInput, shape: BoundShape, filling: Filling, follows: int | None
+) -> InputSpec:
     return InputSpec(
         name=one.name,
         dtype=one.dtype,
@@ -104,6 +113,7 @@ def _spec(one: GraphInput, shape: BoundShape, filling: Filling) -> InputSpec:
         low=filling.low,
         high=filling.high,
         has_batch_axis=shape.has_batch_axis,
+        follows=follows,
     )
 
 
@@ -138,12 +148,6 @@ def _graph_input(value: onnx.ValueInfoProto, where: str) -> GraphInput:
             remedy="Only tensors can be fed; cut the model at its first tensors.",
         )
     tensor = value.type.tensor_type
-    if tensor.elem_type == TensorProto.STRING:
-        raise Unsupported(
-            f"Input '{value.name}' takes text, which cannot be measured here",
-            where=where,
-            remedy="Cut the tokeniser off and give the model its token ids.",
-        )
     if tensor.elem_type not in _DTYPES:
         raise Unsupported(
             f"Input '{value.name}' is {_type_name(tensor.elem_type)}, which cannot be "

@@ -27,6 +27,8 @@ _POSITION = re.compile(r"position|pos_id", re.IGNORECASE)
 _SEGMENT = re.compile(r"token_type|segment", re.IGNORECASE)
 _NARROW = frozenset({"int8", "uint8", "int16", "uint16"})
 """Quantised types: every value of them is a value."""
+_WORDS = 999
+"""Texts are ``word0`` to ``word999``: nothing is known of what a model expects."""
 _PASSES_THROUGH = frozenset(
     {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose"}
 )
@@ -63,7 +65,8 @@ class FillGuesser:
         self._graph = graph
         self._ranges = ranges
         self._where = where
-        self._states = frozenset(_paired_states(graph, inputs))
+        self.states = dict(_paired_states(graph, inputs))
+        """Input → number of the output that follows on it, among tensors of numbers."""
         self._tables = {tensor.name: tensor for tensor in graph.initializer}
         for name in ranges:
             if name not in {one.name for one in inputs}:
@@ -80,12 +83,21 @@ class FillGuesser:
             return self._given(one)
         if one.dtype == "bool":
             return Filling(fill=Fill.ONES)
+        if one.dtype == "str":
+            return _uniform(0, _WORDS)
         if one.dtype in _NARROW:
             limits = np.iinfo(one.dtype)
             return _uniform(limits.min, limits.max)
         if one.dtype.startswith("float"):
             return self._real(one)
         return self._integer(one, sizes)
+
+    def state(self, one: GraphInput) -> int | None:
+        """Give the output that follows on an input of reals, if it starts at zero."""
+        is_given = one.name in self._ranges
+        if is_given or not one.dtype.startswith("float") or _MASK.search(one.name):
+            return None
+        return self.states.get(one.name)
 
     def _given(self, one: GraphInput) -> Filling:
         low, high = self._ranges[one.name]
@@ -102,7 +114,7 @@ class FillGuesser:
     def _real(self, one: GraphInput) -> Filling:
         if _MASK.search(one.name):
             return Filling(fill=Fill.ONES)
-        if one.name in self._states or _STATE.search(one.name):
+        if one.name in self.states or _STATE.search(one.name):
             return Filling(fill=Fill.ZEROS)
         return _uniform(0.0, 1.0)
 
@@ -169,6 +181,8 @@ def _uniform(low: float, high: float) -> Filling:
 
 
 def _limits(dtype: str) -> tuple[float, float, bool]:
+    if dtype == "str":
+        return 0, _WORDS, True
     if dtype == "bool":
         return 0, 1, True
     if dtype.startswith("float"):
@@ -180,20 +194,48 @@ def _limits(dtype: str) -> tuple[float, float, bool]:
 
 def _paired_states(
     graph: onnx.GraphProto, inputs: tuple[GraphInput, ...]
-) -> Iterator[str]:
-    """Yield inputs that an output of the same type and shape follows on.
+) -> Iterator[tuple[str, int]]:
+    """Yield inputs that an output follows on, with the number of that output.
 
-    Outputs are taken in order, each once, and the first input is never a state: a
-    mask that a denoiser gives has the shape of its spectrum.
+    Paired by name where the output's holds the input's (``state``, ``stateN``), else
+    by type and shape. Outputs are taken in order, each once, and the first input is
+    never a state: a mask that a denoiser gives has the shape of its spectrum.
     """
-    left = [_signature(value.type.tensor_type) for value in graph.output]
+    outputs = [value for value in graph.output if _is_numeric(value.type)]
+    left = dict(enumerate(outputs))
     declared = {value.name: value.type.tensor_type for value in graph.input}
     for number, one in enumerate(inputs):
+        if len(one.dims) < 2:  # noqa: PLR2004 - a state is more than one number
+            continue
+        by_name = (at for at, out in left.items() if _is_named_after(out, one))
         signature = _signature(declared[one.name])
-        if len(one.dims) > 1 and signature in left:
-            left.remove(signature)
+        by_shape = (
+            at
+            for at, out in left.items()
+            if _signature(out.type.tensor_type) == signature
+        )
+        found = next(by_name, None) if number else None
+        found = next(by_shape, None) if found is None else found
+        if found is not None:
+            del left[found]
             if number:
-                yield one.name
+                yield one.name, found
+
+
+def _is_named_after(output: onnx.ValueInfoProto, one: GraphInput) -> bool:
+    """Say whether an output is a state's next value by its name and its axes."""
+    axes = len(output.type.tensor_type.shape.dim)
+    return (
+        bool(_STATE.search(one.name))
+        and one.name.lower() in output.name.lower()
+        and axes == len(one.dims)
+    )
+
+
+def _is_numeric(form: onnx.TypeProto) -> bool:
+    """Say whether a runtime's session gives this output (a tensor of numbers)."""
+    kind = form.tensor_type.elem_type
+    return form.HasField("tensor_type") and kind != TensorProto.STRING
 
 
 def _signature(tensor: onnx.TypeProto.Tensor) -> tuple[int, tuple[int | str, ...]]:

@@ -30,12 +30,16 @@ def read_shapes(
     An input that is missing from the file must be in `optional` (its range is
     given). Raises ModelRejected for a file that is broken or does not fit.
     """
-    arrays = _load(path, [one.name for one in inputs])
+    scales = [f"{one.name}.scale" for one in inputs]
+    arrays = _load(path, [*scales, *(one.name for one in inputs)])
     shapes: dict[str, tuple[int, ...]] = {}
     counts: dict[str, int] = {}
     for one in inputs:
         if one.name in arrays:
-            shapes[one.name], count = _fit(one, arrays[one.name], path)
+            is_scaled = f"{one.name}.scale" in arrays
+            shapes[one.name], count = _fit(
+                one, arrays[one.name], path, is_scaled=is_scaled
+            )
             if arrays[one.name].ndim:
                 counts[one.name] = count
         elif one.name not in optional:
@@ -56,7 +60,12 @@ def read_shapes(
     return shapes
 
 
-def _load(path: Path, wanted: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Read all arrays of an .npz. Raises ModelRejected for a file that is broken."""
+    return _load(path, None)
+
+
+def _load(path: Path, wanted: Sequence[str] | None) -> dict[str, NDArray[np.generic]]:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -67,7 +76,8 @@ def _load(path: Path, wanted: Sequence[str]) -> dict[str, NDArray[np.generic]]:
                 remedy="Give fewer samples.",
             )
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in wanted if name in archive.files}
+            names = archive.files if wanted is None else wanted
+            return {name: archive[name] for name in names if name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelRejected(
             f"The samples cannot be read: {error}",
@@ -82,10 +92,14 @@ def _names(path: Path) -> list[str]:
 
 
 def _fit(
-    one: GraphInput, array: NDArray[np.generic], path: Path
+    one: GraphInput, array: NDArray[np.generic], path: Path, *, is_scaled: bool
 ) -> tuple[tuple[int, ...], int]:
-    """Give the shape of one sample and the number of samples."""
-    if array.dtype != np.dtype(one.dtype):
+    """Give the shape of one sample and the number of samples.
+
+    With a scale beside it an array is converted when it is read.
+    """
+    is_text = array.dtype.kind == np.dtype(one.dtype).kind == "U"
+    if array.dtype != np.dtype(one.dtype) and not (is_scaled or is_text):
         raise ModelRejected(
             f"Array '{one.name}' is {array.dtype}, the input is {one.dtype}",
             where=str(path),

@@ -16,10 +16,15 @@ from harness.errors import UnknownName
 VERBS = {
     "run": "Measure a device, or a model of one: bundle, grade and report.",
     "plan": "Show what run would do, and how long it takes; touches nothing.",
+    "predict": "Predict a model on devices that are not here, from its graph.",
+    "calibrate-profile": "Fit a device profile to measurements of one's own board.",
+    "profile": "Check how well a profile predicts; what it covers.",
     "devices": "List the device profiles that are shipped.",
     "meters": "List ports and drivers of meters; probe, watch, capture.",
     "calibrate": "Calibrate a meter against another one, or against a resistor.",
     "models": "List the reference models; build them; look at one.",
+    "inspect": "Take a model file apart: inputs, operators, cost, who would take it.",
+    "quantise": "Quantise a model, and say what that did to it.",
     "doctor": "Look at this machine: what would disturb a measurement?",
     "power": "Add a power trace that was recorded elsewhere to a finished run.",
     "grade": "Grade a bundle again, from its evidence.",
@@ -55,7 +60,8 @@ def _dispatch(arguments: list[str]) -> object:
         return None
     if verb not in VERBS:
         raise UnknownName("verb", verb, VERBS)
-    command = typer.main.get_command(import_module(f"harness.cli.{verb}").app)
+    module = verb.replace("-", "_")
+    command = typer.main.get_command(import_module(f"harness.cli.{module}").app)
     name = f"duanping {verb}"
     return command.main(args=rest, prog_name=name, standalone_mode=False)
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from harness.assessment import assess
@@ -76,8 +77,10 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
         return
     out = console()
     record, assessment = derived.record, derived.assessment
-    if assessment.estimates:
-        out.print(_figures(record, assessment))
+    figures = _figures(record, assessment) if assessment.estimates else None
+    for table in (figures, _accuracy(record, assessment), _privacy(record)):
+        if table is not None:
+            out.print(table)
     if any(row.status is not RowStatus.NOT_MEASURED for row in assessment.grade.rows):
         out.print(_verdicts(record, assessment.grade))
         for reason, rows in _undetermined(assessment.grade).items():
@@ -135,6 +138,42 @@ _COLUMNS = (
     ("memory", "weights_and_arena", "", "KiB"),
     ("memory", "model_memory", "", "MiB"),
 )
+
+_PRIVACY = "privacy-"
+_ACCURACY = (
+    ("this model", "task_metric"),
+    ("float32 parent", "task_metric_parent"),
+    ("kept", "accuracy_retention"),
+    ("same decisions", "decision_agreement"),
+)
+
+
+def _privacy(record: RunRecord) -> Table | None:
+    """Show whether data stay on the device; None where that was not asked."""
+    table = Table(title="Do data stay on the device?", title_justify="left")
+    for column in ("model", "check", "answer", "detail"):
+        table.add_column(column, overflow="fold")
+    for found in record.findings:
+        if found.code.startswith(_PRIVACY):
+            check, detail = (str(found.values[key]) for key in ("condition", "detail"))
+            answer = found.code.removeprefix(_PRIVACY)
+            table.add_row(found.subject, check, answer, escape(detail))
+    return table if table.row_count else None
+
+
+def _accuracy(record: RunRecord, assessment: Assessment) -> Table | None:
+    """Show how good the answers to labelled items were; None where there are none."""
+    found = {(one.workload, one.measurand.name): one for one in assessment.estimates}
+    table = Table(title="Accuracy on labelled items", title_justify="left")
+    for column in ("workload", "metric", "items", *(name for name, _ in _ACCURACY)):
+        table.add_column(column)
+    for workload, data in record.plan.labelled.items():
+        cells = (
+            estimate_text(one) if (one := found.get((workload, name))) else "–"
+            for _, name in _ACCURACY
+        )
+        table.add_row(workload, data.metric.value, str(data.items), *cells)
+    return table if table.row_count else None
 
 
 def _figures(record: RunRecord, assessment: Assessment) -> Table:

@@ -7,11 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness import shipped
 from harness.bench.intake import host_scheme
 from harness.catalogue.bindings import parse_bindings
 from harness.catalogue.build import ensure_built
 from harness.catalogue.describe import describe
-from harness.catalogue.index import Index, load_index
+from harness.catalogue.index import TRAINED, Index, load_index
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.cli._progress import announced
@@ -19,6 +20,7 @@ from harness.domain.workload import ModelArtifact
 from harness.schema.codec import to_plain
 
 app = typer.Typer(add_completion=False)
+_COLUMNS = ("model", "task", "MMAC", "parameters", "int8 kB", "weights", "licence")
 
 
 @app.command()
@@ -70,7 +72,7 @@ def _print_artifact(artifact: ModelArtifact, *, as_json: bool) -> None:
 
 def _print_index(index: Index) -> None:
     table = Table()
-    for column in ("model", "task", "MMAC", "parameters", "int8 kB", "licence"):
+    for column in _COLUMNS:
         table.add_column(column)
     for entry in index.entries:
         table.add_row(
@@ -79,10 +81,11 @@ def _print_index(index: Index) -> None:
             f"{entry.macs / 1e6:.3g}",
             f"{entry.parameters:,}",
             f"{entry.size_bytes(host_scheme()) / 1e3:.0f}",
+            "trained" if entry.is_trained else "seeded",
             entry.licence,
         )
     out = console()
     out.print(table)
-    out.print(
-        "Seeded weights: these measure speed, memory and energy, not accuracy.",
-    )
+    out.print("Seeded weights measure speed, memory and energy, not accuracy.")
+    cards = shipped.folder("models") / TRAINED
+    out.print(f"What a trained model is good for stands on its card: {cards}/*.md")

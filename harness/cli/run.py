@@ -1,6 +1,8 @@
 """``duanping run``: plan → bench → record → estimates → grade → report."""
 
+import tempfile
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +20,15 @@ from harness.bench.intake import (
     supply_of,
 )
 from harness.bench.metering import Metering, metered
+from harness.bench.privacychecks import exit_code, privacy_findings
 from harness.catalogue.bindings import parse_bindings
+from harness.catalogue.datasets import Wanted, open_dataset
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
 from harness.cli._progress import RunProgress, announced
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
+from harness.domain.labelled import Metric
 from harness.domain.plan import Boundary, Plan
 from harness.domain.requirement import Tier
 from harness.errors import HarnessError, UsageError
@@ -116,6 +121,31 @@ def run(
         Path | None,
         typer.Option("--input", help="Input samples: an .npz, one array an input."),
     ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled items for your model: a folder, .npz or .csv; or MLPerf "
+            "Tiny's folder of .bin files."
+        ),
+    ] = None,
+    metric: Annotated[
+        Metric, typer.Option(help="How answers to labelled items are scored.")
+    ] = Metric.TOP1,
+    parent: Annotated[
+        Path | None,
+        typer.Option(help="Float32 parent of your model: gives accuracy retention."),
+    ] = None,
+    skip_broken: Annotated[
+        bool,
+        typer.Option("--skip-broken", help="Leave broken items out, and name them."),
+    ] = False,
+    check_network: Annotated[
+        bool,
+        typer.Option(
+            "--check-network",
+            help="Check that data stay here: exit 1 if they do not, 5 if unknown.",
+        ),
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder in which the bundle is made.")
     ] = Path("reports"),
@@ -164,12 +194,16 @@ def run(
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
         provider=provider,
+        checks_network=check_network,
     )
-    bundle = (
-        _start(request, out, console)
-        if resume is None
-        else _go_on(resume, request, console)
-    )
+    wanted = _wanted(dataset, metric, parent, goes_on=skip_broken)
+    with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
+        request = _with_items(request, wanted, Path(scratch), console)
+        bundle = (
+            _start(request, out, console)
+            if resume is None
+            else _go_on(resume, request, console)
+        )
     fault = _add_power(bundle, power_trace, console)
     derived = derive(bundle, language=None if no_report else lang, tiers=None)
     print_result(derived, as_json=as_json)
@@ -181,7 +215,41 @@ def run(
             markup=False,
             soft_wrap=True,
         )
-    return gate_code(derived.assessment.grade, gate)
+    gated = gate_code(derived.assessment.grade, gate)
+    return gated or exit_code(derived.record.findings)
+
+
+def _wanted(
+    dataset: Path | None, metric: Metric, parent: Path | None, *, goes_on: bool
+) -> Wanted | None:
+    if dataset is not None:
+        return Wanted(path=dataset, metric=metric, parent=parent, goes_on=goes_on)
+    if parent is not None:
+        raise UsageError(
+            "A parent is compared on labelled items, and none are given",
+            where="--parent",
+            remedy="Give them: --dataset FILE.",
+        )
+    return None
+
+
+def _with_items(
+    request: Request, wanted: Wanted | None, scratch: Path, console: Console
+) -> Request:
+    """Read the user's labelled items, and fill the model's inputs from them."""
+    if wanted is None:
+        return request
+    if request.model is None:
+        raise UsageError(
+            "Labelled items go with a model of your own",
+            where="--dataset",
+            remedy="Give the model too: --model FILE. Reference models have their own.",
+        )
+    own = open_dataset(wanted, request.model, request.bindings, scratch)
+    for what in own.broken:
+        console.print(f"Left out: {what}", highlight=False, soft_wrap=True)
+    filled = replace(request.bindings, samples=own.file)
+    return replace(request, own_data=own, bindings=filled)
 
 
 def power_source(meter: str | None, power_trace: str | None) -> str | None:
@@ -271,10 +339,11 @@ def _open_meter(
 def _execute(
     intake: Intake, writer: RecordWriter, metering: Metering | None, console: Console
 ) -> None:
+    plan = intake.plan
     with resumable(writer.bundle), RunProgress(console) as progress:
         conduct(
             Bench(
-                plan=intake.plan,
+                plan=plan,
                 paths=intake.paths,
                 samples=intake.samples,
                 clock=SystemClock(),
@@ -284,6 +353,10 @@ def _execute(
             ),
             writer,
         )
+        if intake.checks_network:
+            console.print("Checking that data stay here …", highlight=False)
+            for found in privacy_findings(plan, intake.paths, intake.samples):
+                writer.find(found)
         writer.finish()
 
 

@@ -55,6 +55,10 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="battery_drain", unit="ratio/h"),
     # accuracy
     Measurand(name="accuracy_retention", unit="ratio"),
+    # the task's metric itself, of the device's model and of its float32 parent
+    Measurand(name="task_metric", unit="1"),
+    Measurand(name="task_metric_parent", unit="1"),
+    Measurand(name="decision_agreement", unit="ratio"),
 )
 """Every measurand that statistics may estimate, by name."""
 

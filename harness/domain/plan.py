@@ -1,8 +1,9 @@
 """Plans: which trials are executed, in which order, with which seeds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from harness.domain.labelled import LabelledData
 from harness.domain.profile import DeviceProfile
 from harness.domain.scenario import Scenario
 from harness.domain.workload import ModelArtifact, Suite, require_id
@@ -103,6 +104,8 @@ class Trial:
     """Length of each idle baseline, before and after."""
     seeds: Seeds
     settings: RuntimeSettings
+    is_scored: bool = False
+    """Whether all labelled items of the workload are answered after the window."""
     pulses: Pulses | None = None
     """None: no meter needs marks in its trace."""
 
@@ -155,6 +158,8 @@ class Plan:
     trials: tuple[Trial, ...]
     meter: str = ""
     """Address of the meter that reads the device's power; empty: none."""
+    labelled: dict[str, LabelledData] = field(default_factory=dict)
+    """Workload id → the labelled data that its answers are scored on."""
     supply: Supply = Supply()
     """What that power is the power of."""
 
@@ -166,6 +171,9 @@ class Plan:
         for trial in self.trials:
             if trial.model not in names:
                 raise ValueError(f"trial {trial.id} names no model of the plan")
+        for workload, data in self.labelled.items():
+            if data.parent and data.parent not in names:
+                raise ValueError(f"the parent of {workload} is no model of the plan")
 
     def model(self, name: str) -> ModelArtifact:
         """Give the model of that name. Raises KeyError where there is none."""

@@ -45,6 +45,45 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where figures behind a device model are from, under which licence, of when."""
+
+    id: str
+    title: str
+    licence: str
+    date: str
+    """Of publication or measurement, as exactly as it is known: 2021, 2026-01 …"""
+    place: str = ""
+    """Repository and commit, address or folder."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A model predicted by a fit that had not seen it: ln(predicted / measured)."""
+
+    model: str
+    log_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covered:
+    """What the models that a device model was fitted to have in common.
+
+    Each stretch is least and greatest; `classes` are classes of operators that took
+    a notable part of some model's time.
+    """
+
+    macs: tuple[float, float]
+    kernels: tuple[float, float]
+    weights_bytes: tuple[float, float]
+    activations_bytes: tuple[float, float]
+    classes: tuple[str, ...]
+    models: int
+    """How many models the fit saw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmulationModel:
     """A model of a device that is not here: a form and its parameters.
 
@@ -56,6 +95,24 @@ class EmulationModel:
     parameters: dict[str, Parameter]
     stands_for: str = ""
     """The device, runtime and operating point that the numbers are of."""
+    unit: str = ""
+    """What computes: ``mcu``, ``cpu`` or ``npu``. It chooses the form of a fit."""
+    stack: dict[str, str] = field(default_factory=dict)
+    """Runtime, version, precision, threads, clock …: the numbers hold for these."""
+    fallback_operators: tuple[str, ...] = ()
+    """Operators that the accelerator does not take; the ``fallback.*`` rates do."""
+    refused_operators: tuple[str, ...] = ()
+    """Operators that the device cannot run at all."""
+    sources: tuple[Source, ...] = ()
+    covered: Covered | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    known: tuple[LeftOut, ...] = ()
+    """Models that were measured: what the numbers themselves give, over measured."""
+    family_known: tuple[LeftOut, ...] = ()
+    """The same of a device of the family. What a sum of terms misses in a model, it
+    misses alike on devices of one family."""
+    family: str = ""
+    """The profile from which ratios were borrowed, where a device has few figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

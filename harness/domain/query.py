@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from harness.domain.labelled import Source
 from harness.domain.reading import ReadingBlock
 
 
@@ -20,6 +21,8 @@ class Phase(StrEnum):
     POSTAMBLE = "postamble"
     """The pulses again, backwards: they tell how the clocks drifted apart."""
     BASELINE_AFTER = "baseline_after"
+    AFTERWARDS = "afterwards"
+    """Answers are scored and repeats probed: in no window and in no baseline."""
 
 
 class Outcome(StrEnum):
@@ -180,6 +183,44 @@ class OutputsChecked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsScored:
+    """Answers to numbered items: scored against labels, or values of the outputs.
+
+    `packed` holds a row or more an item (`harness.scoring.rows`): the item's number
+    and `width` reals. `metric` is a `Metric`, or ``outputs`` where the items have no
+    label and values of the outputs themselves are kept. `data_sha256` names the
+    labelled data; empty: items drawn from the sample seed.
+    """
+
+    trial: str
+    model: str
+    """Name of the model that answered, among the plan's."""
+    source: Source
+    metric: str
+    items: int
+    width: int
+    packed: str
+    data_sha256: str = ""
+    kind: Literal["ItemsScored"] = "ItemsScored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatsProbed:
+    """Latencies in ns of one input again and again, and of inputs never seen before.
+
+    Taken after the window, by turns; `rotated_ns` are of the window's own inputs.
+    """
+
+    trial: str
+    rounds: int
+    """Each of the three has as many latencies in every round."""
+    repeated_ns: tuple[int, ...]
+    rotated_ns: tuple[int, ...]
+    fresh_ns: tuple[int, ...]
+    kind: Literal["RepeatsProbed"] = "RepeatsProbed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
     """A fact that belongs in the record and has no noun of its own."""
 
@@ -210,6 +251,8 @@ TrialEvent = (
     | ReadingsTaken
     | MemoryMeasured
     | OutputsChecked
+    | ItemsScored
+    | RepeatsProbed
     | Noted
     | TrialEnded
 )

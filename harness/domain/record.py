@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from harness.domain.finding import Finding
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
+    ItemsScored,
     MemoryMeasured,
     ModelLoaded,
     Outcome,
@@ -13,6 +14,7 @@ from harness.domain.query import (
     OverheadMeasured,
     Phase,
     PulsesMade,
+    RepeatsProbed,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.sut import ConditionsReached, SutDescription
@@ -54,6 +56,9 @@ class TrialRecord:
     overhead: OverheadMeasured | None = None
     memory: MemoryMeasured | None = None
     outputs: OutputsChecked | None = None
+    scored: tuple[ItemsScored, ...] = ()
+    """Answers to items, of each source at most once."""
+    repeats: RepeatsProbed | None = None
     notes: dict[str, str] = field(default_factory=dict)
     started_at: str = ""
     """Wall-clock UTC, ISO 8601, for people."""

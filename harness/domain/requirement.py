@@ -68,6 +68,7 @@ REASONS: frozenset[str] = frozenset(
         "not-the-reference-model",
         "os-class-only",
         "seeded-weights",
+        "no-labelled-items",
         "needs-meter",
         "no-estimate",
         # not measured, as the withheld figure says
@@ -75,6 +76,9 @@ REASONS: frozenset[str] = frozenset(
         "no-power-readings",
         "not-readable",
         "trial-failed",
+        "no-parent",
+        "items-not-scored",
+        "metric-undefined",
         "readings-lost",
         "readings-incomplete",
         "readings-not-believed",

@@ -36,7 +36,7 @@ class Fill(StrEnum):
 class InputSpec:
     """One input of a model with every dimension bound.
 
-    `dtype` is numpy's name ("float32", "int8" …). The axis that holds samples is
+    `dtype` is numpy's name ("float32", "int8", "str" …). The axis that holds samples is
     axis 0 where `has_batch_axis`; a query of n samples then has n there.
     """
 
@@ -47,6 +47,9 @@ class InputSpec:
     low: float = 0.0
     high: float = 1.0
     has_batch_axis: bool = False
+    follows: int | None = None
+    """Number of the output that is the next query's value of this input: a state.
+    None: it is no state."""
 
     def __post_init__(self) -> None:
         if any(size < 0 for size in self.shape):

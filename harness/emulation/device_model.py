@@ -7,21 +7,27 @@ scatter of times. Every number says where it is from. Knows no model and no grap
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import exp
 
 from harness.domain.profile import Parameter
 from harness.emulation.operators import OperatorClass
 from harness.errors import SchemaError, UnknownName
 
+Z90 = 1.6449
+"""Half-width of the central 90 % of a normal distribution, in standard deviations."""
 ASSUMED = "assumed"
 """Source of a number that nothing published stands behind."""
 
-MULTIPLYING = (
-    OperatorClass.DENSE,
-    OperatorClass.POINTWISE,
-    OperatorClass.DEPTHWISE,
-    OperatorClass.MATMUL,
-)
-"""Classes of work that are costed by their products, besides their bytes."""
+_HIGHEST: Mapping[str, float] = {
+    "MAC/s": 1e16,
+    "B/s": 1e15,
+    "s": 3600.0,
+    "W": 1e4,
+    "J/MAC": 1e-6,
+    "J/B": 1e-6,
+    "degC": 200.0,
+}
+"""What no device of this kind has, by unit: above it a prefix must be wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +50,45 @@ WANTED: Mapping[str, Wanted] = {
     "mac_rate.pointwise": Wanted(unit="MAC/s", meaning="1x1 convolutions"),
     "mac_rate.depthwise": Wanted(unit="MAC/s", meaning="convolutions in groups"),
     "mac_rate.matmul": Wanted(unit="MAC/s", meaning="matrix products"),
-    "bandwidth.weight": Wanted(unit="B/s", meaning="weights read, once an inference"),
+    "mac_rate.attention": Wanted(
+        unit="MAC/s",
+        meaning="products of two activations; 0: as matrix products",
+        default=0.0,
+    ),
+    "wide_factor": Wanted(
+        unit="ratio",
+        meaning="time of a product in more than 8 bits, over one in 8",
+        default=1.0,
+    ),
+    "bandwidth.weight": Wanted(
+        unit="B/s",
+        meaning="weights read, once an inference; 0: within the products",
+        default=0.0,
+    ),
     "bandwidth.activation": Wanted(unit="B/s", meaning="activations read and written"),
     "bandwidth.normalisation": Wanted(
         unit="B/s", meaning="softmax and normalisations", default=0.0
     ),
     "bandwidth.resize": Wanted(unit="B/s", meaning="interpolation", default=0.0),
+    "bandwidth.spill": Wanted(
+        unit="B/s",
+        meaning="activations that do not fit memory.onchip; 0: costs nothing more",
+        default=0.0,
+    ),
+    "memory.onchip": Wanted(
+        unit="B", meaning="fast memory beside the unit that computes", default=0.0
+    ),
+    "fallback.mac_rate": Wanted(
+        unit="MAC/s",
+        meaning="products of operators that the accelerator does not take",
+        default=0.0,
+    ),
+    "fallback.bandwidth": Wanted(
+        unit="B/s", meaning="bytes that those operators touch", default=0.0
+    ),
+    "fallback.per_switch": Wanted(
+        unit="s", meaning="each change to the other unit and back", default=0.0
+    ),
     "per_kernel": Wanted(unit="s", meaning="each kernel that is called"),
     "fixed": Wanted(unit="s", meaning="each inference, whatever the model"),
     "prunes_dead_channels": Wanted(
@@ -60,6 +99,16 @@ WANTED: Mapping[str, Wanted] = {
     ),
     "uncertainty": Wanted(
         unit="ratio", meaning="standard relative uncertainty of a predicted latency"
+    ),
+    "interval_90": Wanted(
+        unit="ratio",
+        meaning="factor that 90 % of predictions are within; 0: from uncertainty",
+        default=0.0,
+    ),
+    "interval_known_90": Wanted(
+        unit="ratio",
+        meaning="the same for models that the family knows; 0: as interval_90",
+        default=0.0,
     ),
     "jitter.sigma": Wanted(unit="ratio", meaning="log-normal scatter of latencies"),
     "jitter.between_runs": Wanted(
@@ -73,6 +122,17 @@ WANTED: Mapping[str, Wanted] = {
     ),
     "power.active": Wanted(unit="W", meaning="mean while it computes"),
     "power.idle": Wanted(unit="W", meaning="mean between inferences"),
+    "energy.per_mac": Wanted(
+        unit="J/MAC", meaning="each product, besides power.active", default=0.0
+    ),
+    "energy.per_byte": Wanted(
+        unit="J/B", meaning="each byte moved, besides power.active", default=0.0
+    ),
+    "energy.uncertainty": Wanted(
+        unit="ratio",
+        meaning="standard relative uncertainty of energy for a known time",
+        default=0.05,
+    ),
     "memory.weight_factor": Wanted(
         unit="ratio", meaning="bytes held for a byte of weights", default=1.0
     ),
@@ -90,6 +150,18 @@ WANTED: Mapping[str, Wanted] = {
     ),
     "cold.process": Wanted(unit="s", meaning="process or boot, before the load"),
     "cold.load_rate": Wanted(unit="B/s", meaning="model file read and made ready"),
+    "thermal.resistance": Wanted(
+        unit="K/W", meaning="from the chip to the air around it", default=0.0
+    ),
+    "thermal.ambient": Wanted(
+        unit="degC", meaning="of the air around it", default=25.0
+    ),
+    "thermal.limit": Wanted(
+        unit="degC", meaning="chip temperature at which it slows down", default=0.0
+    ),
+    "thermal.critical": Wanted(
+        unit="degC", meaning="chip temperature of throttle.floor", default=0.0
+    ),
     "throttle.time_constant": Wanted(
         unit="s", meaning="of the heat; 0: never throttles", default=0.0
     ),
@@ -117,10 +189,25 @@ class Rates:
         """Say whether nothing published stands behind the parameter."""
         return self.sources.get(name, ASSUMED).startswith(ASSUMED)
 
+    def is_elsewhere(self, name: str) -> bool:
+        """Say whether the parameter is assumed, or was measured on another device."""
+        transferred = self.sources.get(name, "").startswith("transferred")
+        return self.is_assumed(name) or transferred
+
     @property
     def throttles(self) -> bool:
         """Say whether the device slows down when it is hot."""
         return self["throttle.time_constant"] > 0 and self["throttle.floor"] < 1
+
+    @property
+    def factor_90(self) -> float:
+        """Factor that 90 % of predictions are within, inside what was covered."""
+        return self["interval_90"] or exp(Z90 * self["uncertainty"])
+
+    def rate_of(self, kind: OperatorClass) -> str:
+        """Name the rate that products of a class go at."""
+        name = f"mac_rate.{kind}"
+        return name if self[name] else "mac_rate.matmul"
 
 
 def read_rates(parameters: Mapping[str, Parameter], where: str) -> Rates:
@@ -161,6 +248,13 @@ def _check(name: str, parameter: Parameter, where: str) -> None:
             f"'{name}' is {parameter.value:g}, above its highest {wanted.at_most:g}",
             where=where,
             remedy="Correct the value.",
+        )
+    highest = _HIGHEST.get(wanted.unit, float("inf"))
+    if not parameter.value <= highest:
+        raise SchemaError(
+            f"'{name}' is {parameter.value:g} {wanted.unit}, which no device has",
+            where=where,
+            remedy="Look at the prefix of the unit.",
         )
     is_divisor = wanted.unit in {"MAC/s", "B/s"} and wanted.default is None
     if (is_divisor or name == "throttle.floor") and parameter.value == 0:

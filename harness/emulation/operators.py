@@ -22,7 +22,9 @@ class OperatorClass(StrEnum):
     DEPTHWISE = "depthwise"
     """Convolution of several groups."""
     MATMUL = "matmul"
-    """Fully connected layers, matrix products, recurrent cells."""
+    """Fully connected layers and other products with weights, recurrent cells."""
+    ATTENTION = "attention"
+    """Products of two activations, as of queries and keys."""
     ELEMENTWISE = "elementwise"
     """Arithmetic element by element, pooling and reductions."""
     NORMALISATION = "normalisation"
@@ -58,22 +60,38 @@ PRODUCTS: Mapping[str, Operands] = {
     "MatMulInteger": Operands(data=0, weight=1),
     "QLinearMatMul": Operands(data=0, weight=3),
     "QGemm": Operands(data=0, weight=3),
+    "DynamicQuantizeMatMul": Operands(data=0, weight=1),
+    "MatMulIntegerToFloat": Operands(data=0, weight=1),
+    "MatMulNBits": Operands(data=0, weight=1),
+    "MatMulBnb4": Operands(data=0, weight=1),
 }
+ATTENTION = frozenset(
+    {
+        "Attention",
+        "DecoderMaskedMultiHeadAttention",
+        "GroupQueryAttention",
+        "MultiHeadAttention",
+    }
+)
+"""Products of queries, keys and values in one operator."""
 RECURRENT = frozenset({"RNN", "GRU", "LSTM"})
 """Inputs X, W, R: [steps, batch, in], [directions, gates·h, in], [d, gates·h, h]."""
 
 ACTIVATIONS = frozenset(
     {
         "BatchNormalization",
+        "BiasGelu",
         "Clip",
         "Elu",
         "Erf",
+        "FastGelu",
         "Gelu",
         "HardSigmoid",
         "HardSwish",
         "LeakyRelu",
         "Mish",
         "PRelu",
+        "QuickGelu",
         "Relu",
         "Selu",
         "Sigmoid",
@@ -112,6 +130,7 @@ _BY_CLASS: Mapping[OperatorClass, frozenset[str]] = {
             "ArgMin",
             "AveragePool",
             "Ceil",
+            "Celu",
             "Cos",
             "DynamicQuantizeLinear",
             "Equal",
@@ -121,6 +140,8 @@ _BY_CLASS: Mapping[OperatorClass, frozenset[str]] = {
             "GlobalMaxPool",
             "Greater",
             "GreaterOrEqual",
+            "IsInf",
+            "IsNaN",
             "Less",
             "LessOrEqual",
             "Log",
@@ -140,24 +161,30 @@ _BY_CLASS: Mapping[OperatorClass, frozenset[str]] = {
             "QLinearLeakyRelu",
             "QLinearMul",
             "QLinearSigmoid",
-            "QuickGelu",
             "Reciprocal",
+            "ReduceL1",
             "ReduceL2",
             "ReduceMax",
             "ReduceMean",
             "ReduceMin",
             "ReduceProd",
             "ReduceSum",
+            "ReduceSumSquare",
+            "RotaryEmbedding",
             "Round",
             "Sign",
             "Sin",
             "Sum",
+            "Tan",
             "Where",
+            "Xor",
         }
     ),
     OperatorClass.NORMALISATION: frozenset(
         {
+            "EmbedLayerNormalization",
             "GroupNormalization",
+            "Hardmax",
             "InstanceNormalization",
             "LRN",
             "LayerNormalization",
@@ -168,21 +195,33 @@ _BY_CLASS: Mapping[OperatorClass, frozenset[str]] = {
             "RMSNormalization",
             "SimplifiedLayerNormalization",
             "SkipLayerNormalization",
+            "SkipSimplifiedLayerNormalization",
             "Softmax",
         }
     ),
     OperatorClass.RESIZE: frozenset(
-        {"DepthToSpace", "GridSample", "Resize", "SpaceToDepth", "Upsample"}
+        {
+            "DepthToSpace",
+            "GridSample",
+            "Resize",
+            "RoiAlign",
+            "SpaceToDepth",
+            "Upsample",
+        }
     ),
     OperatorClass.MOVEMENT: frozenset(
         {
+            "Compress",
             "Concat",
             "ConstantOfShape",
             "CumSum",
             "Expand",
             "Gather",
+            "GatherBlockQuantized",
             "GatherElements",
             "GatherND",
+            "NonMaxSuppression",
+            "NonZero",
             "OneHot",
             "Pad",
             "Range",
@@ -229,6 +268,26 @@ def convolution_macs(operator: str, data: Shape, weight: Shape, output: Shape) -
 def product_macs(data: Shape, output: Shape, *, inner_axis: int = -1) -> int:
     """Count the products of a matrix product: the inner length for each output."""
     return prod(output) * data[inner_axis]
+
+
+def einsum_macs(equation: str, operands: Sequence[Shape]) -> int:
+    """Count the products of an Einsum: the lengths of all of its indices at once."""
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    lengths = {
+        index: size
+        for term, shape in zip(terms, operands, strict=False)
+        for index, size in zip(term, shape, strict=False)
+    }
+    return prod(lengths.values())
+
+
+def attention_macs(query: Shape, keys: int, width: int) -> int:
+    """Count queries by keys and weights by values, causal masks counted like data.
+
+    `query` is [samples, queries, …], `keys` how many there are, `width` of all heads.
+    """
+    samples, queries = query[:2]
+    return 2 * samples * queries * keys * width
 
 
 def recurrent_macs(data: Shape, weights: Sequence[Shape]) -> int:

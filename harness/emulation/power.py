@@ -29,6 +29,26 @@ class Trace:
     interval_ns: int
 
 
+def busy_of(
+    spans_ns: NDArray[np.int64],
+    speeds: NDArray[np.float64],
+    *,
+    active_w: float,
+    idle_w: float,
+) -> Busy:
+    """Give when a device worked and at which power, from spans (start, end) in ns.
+
+    A throttled device takes longer at a lower clock: energy above idle stays that
+    of the same work.
+    """
+    order = np.argsort(spans_ns[:, 0], kind="stable")
+    return Busy(
+        start_ns=spans_ns[order, 0],
+        end_ns=spans_ns[order, 1],
+        watts=(idle_w + (active_w - idle_w) * speeds)[order],
+    )
+
+
 def trace(busy: Busy, *, idle_w: float, begin_ns: int, end_ns: int) -> Trace:
     """Read the power from `begin_ns` to `end_ns`; between the stretches it is idle.
 

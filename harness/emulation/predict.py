@@ -1,106 +1,36 @@
 """A device model and a graph's cost → a prediction that can be explained.
 
-Form ``rates/1``::
-
-    t = fixed + per_kernel · kernels + Σ products of a class / rate of the class
-        + weight bytes / weight bandwidth + activation bytes / activation bandwidth
-
-Such a sum predicted published latencies as well as or better than trees, forests
-and Gaussian processes (compare nn-Meter, MobiSys 2021, which adds times per kernel
-too). Energy is mean power times time. A new form is one more entry in `FORMS`.
+Form ``rates/1``: a sum of terms (`terms`), energy as mean power times time plus what
+each product and byte takes besides, memory from weights and live activations. Each
+prediction says how sure it is and where it stands: inside what the device model was
+fitted to, or outside. A new form is one more entry in `FORMS`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from math import ceil, exp
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from harness.domain.finding import Finding, Severity
-from harness.domain.profile import DeviceProfile, EmulationModel, Parameter
-from harness.emulation.device_model import MULTIPLYING, Rates, read_rates
+from harness.domain.profile import DeviceProfile, EmulationModel
+from harness.emulation.amounts import Amounts, amounts_of
+from harness.emulation.coverage import NOTABLE_SHARE, Beyond, beyond, widened
+from harness.emulation.device_model import Rates, read_rates
+from harness.emulation.fallback import split, term_of
+from harness.emulation.footprint import footprint_of, refusal
 from harness.emulation.graph_cost import GraphCost
-from harness.emulation.operators import OperatorClass
+from harness.emulation.known import correction
+from harness.emulation.prediction import (
+    Fallback,
+    Prediction,
+    Scatter,
+    Standing,
+    Term,
+    combined_factor,
+)
+from harness.emulation.terms import terms_of
+from harness.emulation.thermal import throttling_of
 from harness.errors import UnknownName, Unsupported
 
-_Z80 = 1.2816
-"""Half-width of the central 80 % of a normal distribution, in standard deviations."""
-_NOTABLE_SHARE = 0.10
-"""Of the time or the products: above it, what is not known is said (method, 6)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """One summand of a predicted latency. `parameter` is the number behind it."""
-
-    name: str
-    seconds: float
-    parameter: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scatter:
-    """How latencies scatter about the prediction: log-normal, with rare outliers."""
-
-    sigma: float
-    between_runs: float = 0.0
-    tail_share: float = 0.0
-    tail_factor: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Throttling:
-    """Slows the device down as heat, a first-order lag of utilisation, goes up."""
-
-    time_constant_s: float
-    onset: float
-    """Heat (0-1) up to which nothing happens; from there it slows linearly."""
-    floor: float
-    """Share of the speed that is left at full heat."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What one inference of one sample takes on the device. SI units."""
-
-    latency_s: float
-    """Median, cool device."""
-    per_call_s: float
-    """Part of the latency that a query of several samples pays once."""
-    terms: tuple[Term, ...]
-    relative_uncertainty: float
-    """Standard uncertainty of ln(latency)."""
-    active_power_w: float
-    idle_power_w: float
-    process_s: float
-    load_s: float
-    weights_bytes: int
-    arena_bytes: int
-    base_bytes: int
-    """Held before the model is loaded."""
-    peak_bytes: int
-    scatter: Scatter
-    throttling: Throttling | None = None
-    refusal: str = ""
-    """Why the device cannot run the model at all; empty where it can."""
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def bound_by(self) -> str:
-        """Name the largest summand of the latency."""
-        return max(self.terms, key=lambda term: term.seconds).name
-
-    @property
-    def interval_s(self) -> tuple[float, float]:
-        """Give the 80 % prediction interval of the median latency."""
-        width = exp(_Z80 * self.relative_uncertainty)
-        return self.latency_s / width, self.latency_s * width
-
-    @property
-    def energy_j(self) -> float:
-        """Give the net energy of one inference: (P_active - P_idle) · t."""
-        return (self.active_power_w - self.idle_power_w) * self.latency_s
-
-
-Form = Callable[[Mapping[str, Parameter], DeviceProfile, GraphCost], Prediction]
+Form = Callable[[DeviceProfile, EmulationModel, GraphCost], Prediction]
 
 
 def predict(profile: DeviceProfile, cost: GraphCost) -> Prediction:
@@ -110,7 +40,7 @@ def predict(profile: DeviceProfile, cost: GraphCost) -> Prediction:
     that is not known, SchemaError for parameters that the form cannot use.
     """
     model = emulation_of(profile)
-    return FORMS[model.form](model.parameters, profile, cost)
+    return FORMS[model.form](profile, model, cost)
 
 
 def check(profile: DeviceProfile) -> None:
@@ -132,35 +62,63 @@ def emulation_of(profile: DeviceProfile) -> EmulationModel:
     return model
 
 
+def rates_of(profile: DeviceProfile) -> Rates:
+    """Read the rates of a profile; raises as `predict` does."""
+    where = f"{profile.name}: emulation.parameters"
+    return read_rates(emulation_of(profile).parameters, where)
+
+
 def _rates_1(
-    parameters: Mapping[str, Parameter], profile: DeviceProfile, cost: GraphCost
+    profile: DeviceProfile, model: EmulationModel, cost: GraphCost
 ) -> Prediction:
-    rates = read_rates(parameters, f"{profile.name}: emulation.parameters")
-    terms = _terms(rates, cost)
-    memory = _memory(rates, cost)
-    refusal = _refusal(rates, profile, memory)
+    rates = rates_of(profile)
+    taken, fallback = split(cost, model.fallback_operators, rates)
+    amounts = amounts_of(taken)
+    terms = terms_of(rates, amounts)
+    if fallback is not None:
+        terms = (*terms, term_of(fallback))
+    known = correction(model, amounts_of(cost), rates)
+    if known is not None:
+        terms = tuple(replace(t, seconds=t.seconds * known.factor) for t in terms)
+    outside = () if known else _outside(model, amounts, terms, cost)
+    doubts = () if known else (*outside, *_doubts(model, cost))
+    factor = known.factor_90 if known else widened(rates.factor_90, doubts)
+    memory = footprint_of(rates, cost)
+    why_not = _refusal(rates, profile, model, cost)
+    latency_s = sum(term.seconds for term in terms)
+    idle_w = rates["power.idle"]
+    active_w = rates["power.active"] + _moving_w(rates, amounts, latency_s)
     return Prediction(
-        latency_s=sum(term.seconds for term in terms),
-        per_call_s=rates["fixed"],
+        latency_s=latency_s,
+        per_call_s=terms[0].seconds,
         terms=terms,
-        relative_uncertainty=rates["uncertainty"],
-        active_power_w=rates["power.active"],
-        idle_power_w=rates["power.idle"],
+        factor_90=factor,
+        energy_factor_90=combined_factor(factor, rates["energy.uncertainty"]),
+        active_power_w=active_w,
+        idle_power_w=idle_w,
         process_s=rates["cold.process"],
         load_s=(cost.file_bytes or cost.weight_bytes) / rates["cold.load_rate"],
         weights_bytes=memory.weights,
         arena_bytes=memory.arena,
         base_bytes=memory.base,
         peak_bytes=memory.peak,
-        scatter=Scatter(
-            sigma=rates["jitter.sigma"],
-            between_runs=rates["jitter.between_runs"],
-            tail_share=rates["jitter.tail_share"],
-            tail_factor=rates["jitter.tail_factor"],
+        scatter=_scatter(rates),
+        standing=(
+            known.standing
+            if known
+            else _standing(rates, model, terms, is_outside=bool(doubts))
         ),
-        throttling=_throttling(rates),
-        refusal=refusal,
-        findings=tuple(_findings(rates, cost, terms, refusal)),
+        fallback=fallback,
+        throttling=throttling_of(rates, idle_w=idle_w, active_w=active_w),
+        refusal=why_not,
+        findings=tuple(
+            _findings(
+                _Found(rates=rates, model=model, cost=cost, terms=terms),
+                why_not,
+                fallback,
+                outside,
+            )
+        ),
     )
 
 
@@ -168,137 +126,153 @@ FORMS: Mapping[str, Form] = {"rates/1": _rates_1}
 """Forms of device models by name."""
 
 
-def _terms(rates: Rates, cost: GraphCost) -> tuple[Term, ...]:
-    products = (_products(rates, cost, kind) for kind in MULTIPLYING)
-    return (
-        Term(name="fixed", seconds=rates["fixed"], parameter="fixed"),
-        Term(
-            name="kernels",
-            seconds=rates["per_kernel"] * cost.kernels,
-            parameter="per_kernel",
-        ),
-        *products,
-        Term(
-            name="weights",
-            seconds=cost.weight_bytes / rates["bandwidth.weight"],
-            parameter="bandwidth.weight",
-        ),
-        *_activations(rates, cost),
+def _moving_w(rates: Rates, amounts: Amounts, latency_s: float) -> float:
+    """Give the power that products and bytes take besides, over the inference."""
+    extra_j = amounts.all_macs * rates["energy.per_mac"]
+    moved = amounts.activation_bytes + amounts.weight_bytes
+    extra_j += moved * rates["energy.per_byte"]
+    return extra_j / latency_s if latency_s else 0.0
+
+
+def _scatter(rates: Rates) -> Scatter:
+    return Scatter(
+        sigma=rates["jitter.sigma"],
+        between_runs=rates["jitter.between_runs"],
+        tail_share=rates["jitter.tail_share"],
+        tail_factor=rates["jitter.tail_factor"],
     )
 
 
-def _products(rates: Rates, cost: GraphCost, kind: OperatorClass) -> Term:
-    nodes = cost.of_class(kind)
-    macs = sum(node.macs for node in nodes)
-    if rates["prunes_dead_channels"]:
-        macs -= sum(node.dead_macs for node in nodes)
-    name = f"mac_rate.{kind}"
-    return Term(name=str(kind), seconds=macs / rates[name], parameter=name)
-
-
-def _activations(rates: Rates, cost: GraphCost) -> tuple[Term, ...]:
-    """Cost activations by bytes; two classes may have a bandwidth of their own."""
-    own = {
-        kind: sum(node.activation_bytes for node in cost.of_class(kind))
-        for kind in (OperatorClass.NORMALISATION, OperatorClass.RESIZE)
-        if rates[f"bandwidth.{kind}"] > 0
+def _outside(
+    model: EmulationModel,
+    amounts: Amounts,
+    terms: Sequence[Term],
+    cost: GraphCost,
+) -> tuple[Beyond, ...]:
+    """List the ways in which the model lies outside what the fit saw."""
+    if model.covered is None or not cost.nodes:
+        return ()
+    whole = sum(term.seconds for term in terms) or 1.0
+    shares = {
+        term.name: term.seconds / whole
+        for term in terms
+        if term.parameter.startswith("mac_rate.")
     }
-    rest = cost.activation_bytes - sum(own.values())
-    return (
-        Term(
-            name="activations",
-            seconds=rest / rates["bandwidth.activation"],
-            parameter="bandwidth.activation",
-        ),
-        *(
-            Term(
-                name=str(kind),
-                seconds=size / rates[f"bandwidth.{kind}"],
-                parameter=f"bandwidth.{kind}",
-            )
-            for kind, size in own.items()
-        ),
+    return beyond(model.covered, amounts, shares)
+
+
+def _doubts(model: EmulationModel, cost: GraphCost) -> tuple[Beyond, ...]:
+    """List what was counted only in part; each has a finding of its own."""
+    found = {
+        "unknown operators": float(len(cost.unknown_operators)),
+        "unknown shapes": float(len(cost.unknown_shapes)),
+        "class of wide products": _wide_share(model, cost),
+    }
+    return tuple(
+        Beyond(what=what, value=value, least=0.0, greatest=0.0)
+        for what, value in found.items()
+        if value
     )
+
+
+def _refusal(
+    rates: Rates, profile: DeviceProfile, model: EmulationModel, cost: GraphCost
+) -> str:
+    """Say why the device cannot run the model; empty where it can."""
+    refused = {node.operator for node in cost.nodes} & set(model.refused_operators)
+    if refused:
+        return f"the device cannot run {', '.join(sorted(refused))}"
+    return refusal(rates, profile.ram_bytes, footprint_of(rates, cost))
+
+
+def _standing(
+    rates: Rates, model: EmulationModel, terms: Sequence[Term], *, is_outside: bool
+) -> Standing:
+    if "latency" in _unvalidated(rates, terms):
+        return Standing.UNVALIDATED
+    if is_outside:
+        return Standing.EXTRAPOLATED
+    return Standing.TRANSFERRED if model.family else Standing.INTERPOLATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Memory:
-    """Bytes that a loaded model takes on the device."""
+class _Found:
+    """What findings are looked for in."""
 
-    weights: int
-    arena: int
-    base: int
-    session: int
-
-    @property
-    def peak(self) -> int:
-        """All of it together."""
-        return self.base + self.session + self.weights + self.arena
-
-
-def _memory(rates: Rates, cost: GraphCost) -> _Memory:
-    return _Memory(
-        weights=ceil(cost.weight_bytes * rates["memory.weight_factor"]),
-        arena=ceil(cost.arena_bytes * rates["memory.arena_factor"]),
-        base=ceil(rates["memory.base"]),
-        session=ceil(rates["memory.session"]),
-    )
-
-
-def _refusal(rates: Rates, profile: DeviceProfile, memory: _Memory) -> str:
-    """Say what does not fit: weights in their store, the rest in the memory."""
-    flash = rates["memory.flash"]
-    if flash and memory.weights > flash:
-        return f"{memory.weights} bytes of weights do not fit {flash:.0f} of flash"
-    in_memory = memory.peak - (memory.weights if flash else 0)
-    if profile.ram_bytes is not None and in_memory > profile.ram_bytes:
-        return f"{in_memory} bytes do not fit the memory of {profile.ram_bytes}"
-    return ""
-
-
-def _throttling(rates: Rates) -> Throttling | None:
-    if not rates.throttles:
-        return None
-    return Throttling(
-        time_constant_s=rates["throttle.time_constant"],
-        onset=rates["throttle.onset"],
-        floor=rates["throttle.floor"],
-    )
+    rates: Rates
+    model: EmulationModel
+    cost: GraphCost
+    terms: Sequence[Term]
 
 
 def _findings(
-    rates: Rates, cost: GraphCost, terms: tuple[Term, ...], refusal: str
+    of: _Found, why_not: str, fallback: Fallback | None, outside: Sequence[Beyond]
 ) -> list[Finding]:
     found = []
-    if refusal:
-        found.append(_finding("does-not-fit-memory", why=refusal))
-    if cost.unknown_operators:
+    if why_not:
+        is_operator = why_not.startswith("the device")
+        code = "operator-refused" if is_operator else "does-not-fit-memory"
+        found.append(_finding(code, why=why_not))
+    if of.cost.unknown_operators:
+        operators = ", ".join(of.cost.unknown_operators)
+        found.append(_finding("operator-unknown", operators=operators))
+    if fallback is not None:
         found.append(
-            _finding("operator-unknown", operators=", ".join(cost.unknown_operators))
+            _finding(
+                "emulated-fallback",
+                operators=", ".join(fallback.operators),
+                kernels=fallback.kernels,
+                switches=fallback.switches,
+            )
         )
-    if cost.unknown_shapes:
-        found.append(
-            _finding("outside-emulation-domain", shapes=len(cost.unknown_shapes))
-        )
-    wide = cost.wide_macs / cost.macs if cost.macs else 0.0
-    if wide > _NOTABLE_SHARE:
-        found.append(_finding("outside-emulation-domain", float_macs=round(wide, 3)))
-    guessed = _unvalidated(rates, terms)
+    if of.cost.unknown_shapes:
+        shapes = len(of.cost.unknown_shapes)
+        found.append(_finding("outside-emulation-domain", shapes=shapes))
+    if outside:
+        found.append(_said(outside))
+    found += _wide(of)
+    if of.model.family:
+        found.append(_finding("borrowed-from-family", family=of.model.family))
+    guessed = ", ".join(_unvalidated(of.rates, of.terms))
     if guessed:
         found.append(_finding("emulation-not-validated", quantities=guessed))
     return found
 
 
-def _unvalidated(rates: Rates, terms: tuple[Term, ...]) -> str:
+def _said(outside: Sequence[Beyond]) -> Finding:
+    amounts = (
+        f"{one.what} {one.value:.3g} ({one.least:.3g} … {one.greatest:.3g})"
+        for one in outside
+    )
+    return _finding("outside-emulation-domain", amounts="; ".join(amounts))
+
+
+def _wide(of: _Found) -> list[Finding]:
+    """Say that products are not in 8 bits, where the rates are only of those."""
+    wide = _wide_share(of.model, of.cost)
+    if not wide:
+        return []
+    return [_finding("outside-emulation-domain", float_macs=round(wide, 3))]
+
+
+def _wide_share(model: EmulationModel, cost: GraphCost) -> float:
+    """Give the share of products in more than 8 bits; 0 where that is as measured."""
+    wide = cost.wide_macs / cost.macs if cost.macs else 0.0
+    is_float = model.stack.get("precision", "").startswith(("fp", "float"))
+    return 0.0 if wide <= NOTABLE_SHARE or is_float else wide
+
+
+def _unvalidated(rates: Rates, terms: Sequence[Term]) -> tuple[str, ...]:
     """Name the quantities that rest on assumptions: latency, energy, memory."""
     seconds = sum(term.seconds for term in terms)
     assumed = sum(t.seconds for t in terms if rates.is_assumed(t.parameter))
     rests_on_assumption = {
-        "latency": assumed > _NOTABLE_SHARE * seconds,
-        "energy": rates.is_assumed("power.active") or rates.is_assumed("power.idle"),
+        "latency": assumed > NOTABLE_SHARE * seconds,
+        # power of one board says little of another: 22 % between submitters
+        "energy": rates.is_elsewhere("power.active") or rates.is_assumed("power.idle"),
         "memory": rates.is_assumed("memory.base"),
     }
-    return ", ".join(name for name, is_so in rests_on_assumption.items() if is_so)
+    return tuple(name for name, is_so in rests_on_assumption.items() if is_so)
 
 
 def _finding(code: str, **values: str | float) -> Finding:

@@ -1,11 +1,10 @@
-"""How long each query takes on an emulated device: scatter, outliers and heat."""
+"""How long each query takes on an emulated device: scatter and outliers."""
 
 from collections.abc import Iterator
-from math import exp
 
 import numpy as np
 
-from harness.emulation.predict import Prediction, Scatter, Throttling
+from harness.emulation.prediction import Prediction, Scatter
 from harness.units import NS_PER_S
 
 _ROWS = 4096
@@ -34,34 +33,3 @@ def durations_ns(
             factors[is_slow] *= scatter.tail_factor
         times = np.maximum(1, np.rint(typical_ns * factors))
         yield from times.astype(np.int64).tolist()
-
-
-class Heat:
-    """Heat of a device from 0 (cool) to 1 (in balance with steady work)."""
-
-    def __init__(self, throttling: Throttling, now_ns: int) -> None:
-        self._law = throttling
-        self._heat = 0.0
-        self._at_ns = now_ns
-
-    def idle_until(self, now_ns: int) -> None:
-        """Cool down up to an instant."""
-        self._heat *= self._left(now_ns - self._at_ns)
-        self._at_ns = now_ns
-
-    def work_until(self, now_ns: int) -> None:
-        """Warm up to an instant, working all the while."""
-        self._heat = 1.0 - (1.0 - self._heat) * self._left(now_ns - self._at_ns)
-        self._at_ns = now_ns
-
-    @property
-    def speed(self) -> float:
-        """Share of the full speed that the device has now."""
-        law = self._law
-        if self._heat <= law.onset:
-            return 1.0
-        excess = (self._heat - law.onset) / (1.0 - law.onset)
-        return 1.0 - (1.0 - law.floor) * excess
-
-    def _left(self, elapsed_ns: int) -> float:
-        return exp(-elapsed_ns / (self._law.time_constant_s * NS_PER_S))

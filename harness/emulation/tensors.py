@@ -4,16 +4,17 @@ Folds away what only names data anew: a quantised tensor, its float twin and its
 reshaped views are one tensor here, as narrow as the narrowest of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import ceil, prod
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper, shape_inference
+from onnx import TensorProto, numpy_helper
 
 from harness.emulation.operators import VIEWS, Shape
+from harness.emulation.subgraphs import CONTROL, captured, unfold
 
 _HALF_BYTES = frozenset({TensorProto.INT4, TensorProto.UINT4})
 _QUANTISERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -23,13 +24,16 @@ class Tensors:
     """All tensors of a graph by name. `bound` binds shapes of inputs by name."""
 
     def __init__(self, model: onnx.ModelProto, bound: Mapping[str, Shape]) -> None:
-        inferred = _inferred(model, bound)
-        graph = inferred.graph
+        unfolded = unfold(model, bound)
+        self.bodies = unfolded.bodies
+        graph = model.graph
         self.nodes: tuple[onnx.NodeProto, ...] = tuple(graph.node)
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
         self._shapes: dict[str, Shape] = {}
         self._types: dict[str, int] = {}
-        for value in (*graph.input, *graph.value_info, *graph.output):
+        self._guessed: set[str] = set()
+        inferred = unfolded.graph
+        for value in (*inferred.input, *inferred.value_info, *inferred.output):
             self._describe(value)
         for node in self.nodes:
             if node.op_type == "Constant":
@@ -54,6 +58,10 @@ class Tensors:
         """Give the shape, or None where inference could not tell it."""
         return self._shapes.get(name)
 
+    def is_sized(self, name: str) -> bool:
+        """Say whether all of the shape is known."""
+        return name in self._shapes and name not in self._guessed
+
     def is_constant(self, name: str) -> bool:
         """Say whether the tensor is the same in every inference."""
         return name in self._constants
@@ -77,6 +85,8 @@ class Tensors:
         tensor = self._stored.get(self.root(name))
         if tensor is None or tensor.data_type in _HALF_BYTES or not prod(tensor.dims):
             return 0.0
+        if tensor.data_location == TensorProto.EXTERNAL:
+            return 0.0  # the values are not here
         if self._shapes.get(name) != tuple(tensor.dims):
             return 0.0  # reshaped: axis 0 of what is stored need not be filters
         weights = numpy_helper.to_array(tensor)
@@ -86,7 +96,7 @@ class Tensors:
 
     def _zero_point(self, name: str, filters: int) -> NDArray[Any]:
         stored = self._stored.get(self._zero_points.get(name, ""))
-        if stored is None:
+        if stored is None or stored.data_location == TensorProto.EXTERNAL:
             return np.zeros((1, 1))
         points = numpy_helper.to_array(stored).reshape(-1, 1)
         return points if len(points) in {1, filters} else np.zeros((1, 1))
@@ -95,10 +105,11 @@ class Tensors:
         kind = value.type.tensor_type
         self._types[value.name] = kind.elem_type
         if kind.HasField("shape"):
-            # a dimension that nobody bound stands for one sample
-            self._shapes[value.name] = tuple(
-                one.dim_value if one.dim_value > 0 else 1 for one in kind.shape.dim
-            )
+            sizes = [one.dim_value for one in kind.shape.dim]
+            # an axis whose length depends on the data counts once, and is said
+            self._shapes[value.name] = tuple(size if size > 0 else 1 for size in sizes)
+            if any(size <= 0 for size in sizes):
+                self._guessed.add(value.name)
 
     def _store_constant(self, node: onnx.NodeProto) -> None:
         for attribute in node.attribute:
@@ -107,6 +118,8 @@ class Tensors:
 
     def _follow(self, node: onnx.NodeProto) -> None:
         given = [name for name in node.input if name]
+        if node.op_type in CONTROL:
+            given += sorted(captured(node))
         is_view = node.op_type in VIEWS or self._moves_nothing(node)
         if node.op_type == "Shape" or all(self.is_constant(name) for name in given):
             self._constants.update(node.output)
@@ -134,38 +147,9 @@ class Tensors:
         return moved == sorted(moved)
 
 
-def _inferred(model: onnx.ModelProto, bound: Mapping[str, Shape]) -> onnx.ModelProto:
-    """Infer all shapes anew from the bound inputs; what the file said may be open."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for value in copy.graph.input:
-        _bind(value, bound.get(value.name))
-    for value in copy.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    del copy.graph.value_info[:]
-    return shape_inference.infer_shapes(copy, data_prop=True)
-
-
-def _bind(value: onnx.ValueInfoProto, shape: Shape | None) -> None:
-    sizes = value.type.tensor_type.shape.dim
-    if shape is not None and len(shape) == len(sizes):
-        for dimension, size in zip(sizes, shape, strict=True):
-            dimension.dim_value = size
-        return
-    for dimension in sizes:
-        if dimension.dim_value <= 0:
-            dimension.dim_value = 1
-
-
 def _item_bytes(kind: int) -> float:
     if kind in _HALF_BYTES:
         return 0.5
     if kind in {TensorProto.UNDEFINED, TensorProto.STRING}:
         return 0.0
     return float(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
-
-
-def attribute(node: onnx.NodeProto, name: str, default: int) -> int:
-    """Give an integer attribute of a node."""
-    found: Iterator[int] = (int(a.i) for a in node.attribute if a.name == name)
-    return next(found, default)

@@ -12,6 +12,7 @@ from harness.domain.workload import OWN_SUITE
 from harness.grading.rule import is_too_uncertain
 from harness.units import NS_PER_S
 
+RETENTION = "accuracy_retention"
 LARGEST_SPREAD = 0.10
 """Between-run coefficient of variation above which nothing is determined."""
 
@@ -36,7 +37,13 @@ class Facts:
             for trial in self.plan.trials
             if trial.arm is Arm.DEVICE
             and (not requirement.workloads or trial.workload in requirement.workloads)
+            and (requirement.measurand != RETENTION or self.is_compared(trial))
         )
+
+    def is_compared(self, trial: Trial) -> bool:
+        """Say whether a trial's model has labelled items and a float32 parent."""
+        labelled = self.plan.labelled.get(trial.workload)
+        return labelled is not None and bool(labelled.parent)
 
     def trials_for(self, requirement: Requirement) -> tuple[Trial, ...]:
         """List those of them whose scenario answers the row."""
@@ -96,17 +103,15 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
 
 def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
     if not facts.trials_about(requirement):
+        if requirement.measurand == RETENTION:
+            is_trained = any(model.is_trained for model in facts.plan.models)
+            return "no-labelled-items" if is_trained else "seeded-weights"
         return "workload-not-in-suite"
     trials = facts.trials_for(requirement)
     if not trials:
         return "scenario-not-run"
     if any(_duration_s(trial) < requirement.minimum_s for trial in trials):
         return "window-shorter-than-row"
-    models = {trial.model for trial in trials}
-    if requirement.measurand == "accuracy_retention" and not all(
-        facts.plan.model(name).is_trained for name in models
-    ):
-        return "seeded-weights"
     return ""
 
 

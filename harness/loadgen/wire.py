@@ -19,6 +19,7 @@ from typing import Any, Union, get_args, get_origin
 
 from harness.domain import query as events
 from harness.domain import scenario as scenarios
+from harness.domain.labelled import LabelledData, Source
 from harness.domain.plan import Trial
 from harness.domain.query import TrialEvent
 from harness.domain.workload import InputSpec
@@ -34,6 +35,8 @@ class Task(StrEnum):
 
     MEASURE = "measure"
     """A whole trial but ColdStart."""
+    ANSWER = "answer"
+    """Answer items, labelled or drawn, and say the scores; nothing is timed."""
     START = "start"
     """One cold start: from the start of the process to the first output."""
     INSPECT = "inspect"
@@ -55,6 +58,14 @@ class Order:
     samples_path: str | None = None
     external: tuple[str, ...] = ()
     """Files beside the model's whose bytes follow its own in the digest."""
+    labelled: LabelledData | None = None
+    """What the samples' labels are for; None: they have none."""
+    source: Source = Source.SESSION
+    """As whose the answers of `Task.ANSWER` go into the record."""
+    model_name: str = ""
+    """Name of the model where it is not the trial's own."""
+    items: tuple[int, ...] = ()
+    """Samples that `Task.ANSWER` answers; empty: all labelled ones, or a few drawn."""
     spawned_ns: int = 0
     """When the process was started, on the host's monotonic clock."""
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
+    ItemsScored,
     MemoryMeasured,
     ModelLoaded,
     Noted,
@@ -20,6 +21,7 @@ from harness.domain.query import (
     OverheadMeasured,
     PhaseEntered,
     PulsesMade,
+    RepeatsProbed,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import LabInfo, Queries, RunRecord, TrialRecord
@@ -172,6 +174,8 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         overhead=_last(attempt, OverheadMeasured),
         memory=_last(attempt, MemoryMeasured),
         outputs=_last(attempt, OutputsChecked),
+        scored=tuple(e for e in attempt.events if isinstance(e, ItemsScored)),
+        repeats=_last(attempt, RepeatsProbed),
         notes={e.key: e.value for e in attempt.events if isinstance(e, Noted)},
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,

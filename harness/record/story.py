@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.domain.finding import CODES, Finding
 from harness.domain.query import (
+    ItemsScored,
     MemoryMeasured,
     ModelLoaded,
     Noted,
@@ -18,6 +19,7 @@ from harness.domain.query import (
     OverheadMeasured,
     PhaseEntered,
     PulsesMade,
+    RepeatsProbed,
     TrialEnded,
     TrialStarted,
 )
@@ -35,6 +37,8 @@ PlainEvent = (
     | OverheadMeasured
     | MemoryMeasured
     | OutputsChecked
+    | ItemsScored
+    | RepeatsProbed
     | Noted
 )
 """The events that go to the journal as they are: all without arrays."""
@@ -47,6 +51,8 @@ _EVENTS: dict[str, type[PlainEvent]] = {
     "OverheadMeasured": OverheadMeasured,
     "MemoryMeasured": MemoryMeasured,
     "OutputsChecked": OutputsChecked,
+    "ItemsScored": ItemsScored,
+    "RepeatsProbed": RepeatsProbed,
     "Noted": Noted,
 }
 

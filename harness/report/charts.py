@@ -67,9 +67,10 @@ SHADES: Mapping[str, str] = {
     Phase.MEASURED.value: "#ffffff",
     Phase.POSTAMBLE.value: "#d8ebe4",
     Phase.BASELINE_AFTER.value: "#eef1f4",
+    Phase.AFTERWARDS.value: "#eef1f4",
 }
 _FONTS = "-apple-system,'Segoe UI','Helvetica Neue',Arial,'Noto Sans',sans-serif"
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "duanping",
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -186,7 +187,7 @@ def drawing() -> Iterator[Figure]:
     """Give an empty figure under our own style, whatever the user's settings say."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(STYLE)
         yield Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), layout="constrained")
 
 

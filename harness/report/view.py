@@ -16,6 +16,7 @@ from harness.domain.requirement import RowStatus, Tier, TierSet
 from harness.domain.workload import ModelArtifact
 from harness.report.labview import LabField, lab_fields, report_id, title_of
 from harness.report.powerview import MeterView, meter_view
+from harness.report.predictionview import PredictionView, prediction_views
 from harness.report.rowview import RowView, row_view
 from harness.report.workloadview import WorkloadView, workload_views
 
@@ -55,6 +56,8 @@ class ReportView:
     """The weakest class behind a power figure of the device; None: no such figure."""
     workloads: tuple[WorkloadView, ...]
     host: tuple[WorkloadView, ...]
+    predictions: tuple[PredictionView, ...]
+    """What the device model said of each workload; empty unless it is emulated."""
     meter: MeterView | None
     """What read the device's power, and how its clock was related; None: nothing."""
     findings: tuple[FindingGroup, ...]
@@ -87,6 +90,7 @@ def report_view(
         evidence_class=_weakest_class(assessment),
         workloads=workload_views(record, assessment, rows, Arm.DEVICE),
         host=workload_views(record, assessment, (), Arm.HOST),
+        predictions=prediction_views(record),
         meter=meter_view(record),
         findings=tuple(_grouped(all_findings(record, assessment), record)),
         models=record.plan.models,

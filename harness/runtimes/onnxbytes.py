@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.errors import ModelRejected
 
+_STRING = "str"
 ELEMENT_TYPES = {
     "float32": 1,
     "uint8": 2,
@@ -18,6 +19,7 @@ ELEMENT_TYPES = {
     "int16": 5,
     "int32": 6,
     "int64": 7,
+    _STRING: 8,
     "bool": 9,
     "float16": 10,
     "float64": 11,
@@ -45,19 +47,25 @@ def identity_model(
     """Give a model with one Identity for each input (name, dtype, shape).
 
     Output i is called ``out{i}``. It is the least that a runtime can be asked to do
-    with inputs of these shapes. Raises ModelRejected for a dtype ONNX has no type for.
+    with inputs of these shapes; of text, whose type no session gives, it is the shape
+    that comes out. Raises ModelRejected for a dtype ONNX has no type for.
     """
     nodes = [
-        _text(1, name) + _text(2, f"out{i}") + _text(_NODE_OP_TYPE, "Identity")
-        for i, (name, _, _) in enumerate(inputs)
+        _text(1, name) + _text(2, f"out{i}") + _text(_NODE_OP_TYPE, _copying(dtype))
+        for i, (name, dtype, _) in enumerate(inputs)
     ]
     graph = b"".join(_field(_GRAPH_NODE, node) for node in nodes) + _text(2, "identity")
     for name, dtype, shape in inputs:
         graph += _field(11, _value_info(name, dtype, shape))
     for i, (_, dtype, shape) in enumerate(inputs):
-        graph += _field(12, _value_info(f"out{i}", dtype, shape))
+        out = ("int64", (len(shape),)) if dtype == _STRING else (dtype, shape)
+        graph += _field(12, _value_info(f"out{i}", *out))
     opset = _text(1, "") + _number(2, _OPSET)
     return _number(1, _IR_VERSION) + _field(_MODEL_GRAPH, graph) + _field(8, opset)
+
+
+def _copying(dtype: str) -> str:
+    return "Shape" if dtype == _STRING else "Identity"
 
 
 def count_operators(model: bytes) -> Counter[str]:

@@ -241,21 +241,28 @@ class OnnxSession:
     def __init__(self, library: Any, session: Any) -> None:  # noqa: ANN401
         self._session = session
         self._inputs = [(i.name, tuple(i.shape)) for i in session.get_inputs()]
+        declared = session.get_outputs()
         self._outputs = [
-            (o.name, _dtype_of(o.name, o.type), tuple(o.shape))
-            for o in session.get_outputs()
+            (o.name, _NUMPY_NAMES[o.type], tuple(o.shape))
+            for o in declared
+            if o.type in _NUMPY_NAMES
         ]
+        if not self._outputs:
+            raise _without_numbers([(o.name, o.type) for o in declared])
+        self._names = [name for name, *_ in self._outputs]
         self._buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         # One RunOptions for all calls: without it the binding makes one a call, which
         # costs about a third of the call to an identity model.
         self._run_options = library.RunOptions()
 
-    def bind(self, feeds: Feeds) -> "OnnxQuery":
+    def bind(self, feeds: Feeds) -> "OnnxQuery | PlainQuery":
         """Bind inputs, and outputs too where the graph gives their shape.
 
         Outputs of unknown shape are allocated by the library in the first call and
-        kept for those that follow.
+        kept for those that follow. Text cannot be bound: it is passed in every call.
         """
+        if any(tensor.dtype.kind == "U" for tensor in feeds.values()):
+            return PlainQuery(partial(self.compute, dict(feeds)))
         binding = self._session.io_binding()
         for name, tensor in feeds.items():
             binding.bind_cpu_input(name, tensor)
@@ -285,8 +292,11 @@ class OnnxSession:
         return self._buffers[key]
 
     def compute(self, feeds: Feeds) -> tuple[Tensor, ...]:
-        """Execute by InferenceSession.run, which allocates its outputs."""
-        return tuple(self._session.run(None, dict(feeds)))
+        """Execute by InferenceSession.run, which allocates its outputs.
+
+        Only tensors of numbers are given; maps, sequences and text are left out.
+        """
+        return tuple(self._session.run(self._names, dict(feeds)))
 
     def close(self) -> None:
         """Let the library's session go."""
@@ -325,13 +335,28 @@ class OnnxQuery:
         return tuple(self._binding.copy_outputs_to_cpu())
 
 
-def _dtype_of(name: str, onnx_type: str) -> str:
-    if onnx_type not in _NUMPY_NAMES:
-        raise Unsupported(
-            f"Output '{name}' is a {onnx_type}, which is not measured",
-            remedy="Export the model with tensors of numbers as outputs.",
-        )
-    return _NUMPY_NAMES[onnx_type]
+class PlainQuery:
+    """A query whose inputs the library takes in each call. A `BoundQuery`."""
+
+    def __init__(self, compute: Callable[[], tuple[Tensor, ...]]) -> None:
+        self._compute = compute
+        self._last: tuple[Tensor, ...] = ()
+
+    def call(self) -> None:
+        """Execute the model and keep its outputs."""
+        self._last = self._compute()
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Give the outputs of the last call."""
+        return self._last
+
+
+def _without_numbers(outputs: Sequence[tuple[str, str]]) -> Unsupported:
+    said = ", ".join(f"'{name}' is a {form}" for name, form in outputs)
+    return Unsupported(
+        f"No output of the model is a tensor of numbers: {said}",
+        remedy="Export the model with one (scikit-learn: without ZipMap).",
+    )
 
 
 def _resolved(

@@ -28,11 +28,9 @@ Quantities carry their unit and are kept in the unit inside. Which parameters a 
 of device model wants is not known here; `harness.emulation` checks that.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -41,25 +39,22 @@ from harness.domain.profile import (
     Conditions,
     DeviceClass,
     DeviceProfile,
-    EmulationModel,
-    Parameter,
     Scheme,
 )
-from harness.errors import SchemaError, UnknownName, UsageError
+from harness.errors import UnknownName
+from harness.schema.emulation import (
+    WrittenEmulation,
+    check_provenance,
+    emulation_model,
+)
+from harness.schema.quantity import Quantity, not_negative, placed
 from harness.schema.reading import Written, attributed_to, read_toml, validate
 from harness.schema.suite import suite_path
-from harness.units import parse_quantity, si_unit
+from harness.units import parse_quantity
 
 FORMAT = "duanping/profile/1"
 
-_SOURCES = ("fit:", "datasheet:", "transferred:", "assumed")
-_NUMBER_AND_UNIT = re.compile(r"^\s*[+-]?\d[\d.]*(?:[eE][+-]?\d+)?\s+(\S+)\s*$")
 _ASKED = Conditions()
-
-Quantity = Annotated[
-    str,
-    Field(description='A number and its unit: "256 KiB".', examples=["256 KiB"]),
-]
 
 
 class WrittenDevice(Written):
@@ -81,23 +76,6 @@ class WrittenConditions(Written):
     governor: str | None = None
     supply_voltage: Quantity | None = None
     threads: int = 1
-
-
-class WrittenParameter(Written):
-    """One number of a device model, and where it is from."""
-
-    value: Quantity
-    source: str = Field(
-        description="fit:…, datasheet:…, transferred:… or assumed, with a reference."
-    )
-
-
-class WrittenEmulation(Written):
-    """A model of the device. Keys of `parameters` may be dotted: mac_rate.dense."""
-
-    form: str
-    stands_for: str = ""
-    parameters: dict[str, WrittenParameter]
 
 
 class WrittenProfile(Written):
@@ -128,7 +106,9 @@ def load_profile(path: Path) -> DeviceProfile:
     written = validate(WrittenProfile, data, where)
     _check_suite(written.suite, where)
     with attributed_to(where):
-        return _profile(written, where)
+        profile = _profile(written, where)
+    check_provenance(profile, where)
+    return profile
 
 
 def profile_path(name_or_path: str) -> Path:
@@ -144,7 +124,7 @@ def profile_path(name_or_path: str) -> Path:
 
 
 def profile_names() -> tuple[str, ...]:
-    """List the profiles that are shipped: the default of each device class."""
+    """List the profiles that are shipped: class defaults, and single devices."""
     return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
 
 
@@ -210,7 +190,7 @@ def _profile(written: WrittenProfile, where: str) -> DeviceProfile:
         refresh_hz=_optional(device.refresh_rate, "Hz", f"{at}/refresh_rate"),
         scheme=device.scheme,
         conditions=_conditions(written.conditions, f"{where}: /conditions"),
-        emulation=_emulation(written.emulation, f"{where}: /emulation"),
+        emulation=emulation_model(written.emulation, f"{where}: /emulation"),
     )
 
 
@@ -232,71 +212,14 @@ def _conditions(written: WrittenConditions, where: str) -> Conditions:
         )
 
 
-def _emulation(written: WrittenEmulation | None, where: str) -> EmulationModel | None:
-    if written is None:
-        return None
-    return EmulationModel(
-        form=written.form,
-        stands_for=written.stands_for,
-        parameters={
-            name: _parameter(one, f"{where}/parameters/{name}")
-            for name, one in written.parameters.items()
-        },
-    )
-
-
-def _parameter(written: WrittenParameter, where: str) -> Parameter:
-    if not written.source.startswith(_SOURCES):
-        raise SchemaError(
-            f"'{written.source}' does not say where the number is from",
-            where=f"{where}/source",
-            remedy="Begin it with fit:, datasheet:, transferred: or assumed.",
-        )
-    unit = _unit_of(written.value, f"{where}/value")
-    value = _not_negative(written.value, unit, f"{where}/value")
-    return Parameter(value=value, unit=unit, source=written.source)
-
-
-def _unit_of(text: str, where: str) -> str:
-    """Give the unit inside of a quantity, whatever it measures."""
-    match = _NUMBER_AND_UNIT.match(text)
-    if match is None:
-        raise SchemaError(
-            f"'{text}' is not a quantity",
-            where=where,
-            remedy='Write a number and a unit, such as "90 MMAC/s".',
-        )
-    with _placed(where):
-        return si_unit(match.group(1))
-
-
 def _optional(text: str | None, unit: str, where: str) -> float | None:
-    return None if text is None else _not_negative(text, unit, where)
+    return None if text is None else not_negative(text, unit, where)
 
 
 def _bytes(text: str, where: str) -> int:
-    return round(_not_negative(text, "B", where))
+    return round(not_negative(text, "B", where))
 
 
 def _degc(text: str, where: str) -> float:
-    with _placed(where):
+    with placed(where):
         return parse_quantity(text, "degC")
-
-
-def _not_negative(text: str, unit: str, where: str) -> float:
-    with _placed(where):
-        value = parse_quantity(text, unit)
-    if value < 0:
-        raise SchemaError(
-            f"'{text}' is negative", where=where, remedy="Give a value above zero."
-        )
-    return value
-
-
-@contextmanager
-def _placed(where: str) -> Iterator[None]:
-    """Say at which place a quantity was refused."""
-    try:
-        yield
-    except UsageError as error:
-        raise SchemaError(error.what, where=where, remedy=error.remedy) from error

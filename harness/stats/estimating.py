@@ -6,6 +6,7 @@ from harness.domain.estimate import Estimate, Withheld
 from harness.domain.plan import Arm
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, Periodic, Server, Sustained
+from harness.stats.accuracy import accuracy_answers
 from harness.stats.energy import as_read, energy_answers, energy_names
 from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
 from harness.stats.latency import PERCENTILES, latency_answers
@@ -42,6 +43,7 @@ def _answers(group: Group) -> Iterator[Answer]:
         return
     yield from latency_answers(group)
     yield from memory_answers(group)
+    yield from accuracy_answers(group)
     if group.arm is Arm.HOST:
         return
     match group.scenario:

@@ -11,6 +11,7 @@ from harness.domain.finding import Finding
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm, Boundary
 from harness.domain.record import RunRecord
+from harness.stats.answers import check_answers
 from harness.stats.group import groups_of, origin_of
 from harness.stats.linearity import check_linear
 from harness.stats.patterns import check_group
@@ -37,6 +38,7 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
         *(one for trial in record.trials for one in check_trial(record, trial)),
         *_not_executed(record),
         *(one for group in groups_of(record) for one in check_group(group)),
+        *check_answers(record, estimates),
         *(one for group in groups_of(record) for one in check_linear(group)),
     ]
     unique: dict[tuple[str, ...], Finding] = {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.domain.estimate import MEASURANDS, Estimate, Withheld
+from harness.domain.labelled import LabelledData
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Arm, Trial
 from harness.domain.profile import DeviceProfile
@@ -25,6 +26,9 @@ CLOCKS_NOT_RELATED = "clocks-not-related"
 NOT_READABLE = "not-readable"
 TRIAL_FAILED = "trial-failed"
 NO_RATE_KEPT = "no-rate-kept-the-bound"
+NO_PARENT = "no-parent"
+ITEMS_NOT_SCORED = "items-not-scored"
+METRIC_UNDEFINED = "metric-undefined"
 
 Answer = Estimate | Withheld
 
@@ -53,6 +57,8 @@ class Group:
     origin: Origin
     profile: DeviceProfile
     model: ModelArtifact
+    labelled: LabelledData | None = None
+    """Labelled items of the workload, if any."""
     trials: tuple[TrialRecord, ...]
     """Those that are done, in the order of the plan."""
     streams: tuple[Stream, ...] = field(init=False, repr=False, compare=False)
@@ -125,6 +131,7 @@ def groups_of(record: RunRecord) -> Iterator[Group]:
             origin=origin_of(record, trials[0]),
             profile=record.plan.profile,
             model=record.plan.model(trials[0].model),
+            labelled=record.plan.labelled.get(workload),
             trials=tuple(done[trial.id] for trial in trials if trial.id in done),
         )
 

@@ -20,6 +20,8 @@ _INVALIDATING = (
     "too-few-queries",
     "outputs-not-finite",
     "model-digest-changed",
+    "answers-not-the-models",
+    "answers-differ-when-timed",
 )
 _CONDITIONAL = (
     "readings-lost",
@@ -39,6 +41,9 @@ _CONDITIONAL = (
     "throttled-at-start",
     "fallback",
     "outputs-differ",
+    "repeated-input-faster",
+    "accuracy-below-target",
+    "items-not-scored",
     "background-load",
     "spread-above-limit",
     "overhead-above-limit",
@@ -67,7 +72,11 @@ _NOTES = (
     "emulation-not-validated",
     "outside-emulation-domain",
     "operator-unknown",
+    "operator-refused",
+    "emulated-fallback",
+    "borrowed-from-family",
     "does-not-fit-memory",
+    "accuracy-of-some-only",
     "preset-not-evidential",
 )
 

@@ -15,6 +15,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, Server, Sustained
 from harness.stats.group import origin_of
 from harness.stats.idle import baselines, guard_s, idle_power
+from harness.stats.memoryprobe import find_memory
 from harness.stats.meterchecks import check_meter
 from harness.stats.metered import MEANS, REFUSED, VALUES, latency_s, u_clock_s
 from harness.stats.percentile import percentile_of_sorted
@@ -57,6 +58,8 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fallback(trial)
     yield from _conditions(record, trial)
     yield from check_meter(trial)
+    yield from _repeats(trial)
+    yield from _unscored(trial)
     yield from _alignment(trial)
     if trial.outcome is Outcome.DONE:
         for check in _OF_A_FINISHED_TRIAL:
@@ -170,6 +173,38 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     limit, start = asked.device_max_start_degc, reached.device_degc
     if limit is not None and start is not None and start > limit:
         yield finding("throttled-at-start", about, limit_degc=limit, start_degc=start)
+
+
+def _repeats(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where inputs that had been seen before were answered faster."""
+    if trial.repeats is None:
+        return
+    memory = find_memory(trial.repeats)
+    if memory is not None:
+        yield finding(
+            "repeated-input-faster",
+            trial.trial.id,
+            trial.trial.arm,
+            seen_s=memory.seen_s,
+            unseen_s=memory.unseen_s,
+            rounds=trial.repeats.rounds,
+        )
+
+
+def _unscored(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where items, or all of them, could not be scored."""
+    for key, reason in trial.notes.items():
+        if key.startswith(_NOT_SCORED):
+            yield finding(
+                "items-not-scored",
+                trial.trial.id,
+                trial.trial.arm,
+                condition=key.removeprefix(_NOT_SCORED),
+                reason=reason,
+            )
+
+
+_NOT_SCORED = "not_scored."
 
 
 def _alignment(trial: TrialRecord) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from harness.domain.labelled import LabelledData
 from harness.domain.plan import Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import TrialEvent
@@ -26,6 +27,8 @@ class Deployment:
     handle: str = ""
     samples: Path | None = None
     """Input samples that the user gave (.npz), on the host."""
+    labelled: LabelledData | None = None
+    """What the labels among the samples are for; None: they have none."""
 
 
 @runtime_checkable

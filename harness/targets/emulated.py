@@ -36,9 +36,11 @@ from harness.domain.scenario import ColdStart
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.emulation.graph_cost import cost_of_file
-from harness.emulation.power import Busy, Trace, trace, waveform
-from harness.emulation.predict import Prediction, check, emulation_of, predict
-from harness.emulation.service import Heat, durations_ns, median_ns, run_factor
+from harness.emulation.power import Busy, Trace, busy_of, trace, waveform
+from harness.emulation.predict import check, emulation_of, predict
+from harness.emulation.prediction import Prediction
+from harness.emulation.service import durations_ns, median_ns, run_factor
+from harness.emulation.thermal import Heat
 from harness.errors import DeployMismatch, Unsupported
 from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.pump import Query, run_trial
@@ -237,10 +239,18 @@ def _notes(
     trial: Trial, profile: DeviceProfile, prediction: Prediction
 ) -> Iterator[Noted]:
     low_s, high_s = prediction.interval_s
+    low_90_s, high_90_s = prediction.interval_90_s
     facts = {
         "emulation.form": emulation_of(profile).form,
         "emulation.latency_s": f"{prediction.latency_s:.6g}",
         "emulation.interval_80_s": f"{low_s:.6g} {high_s:.6g}",
+        "emulation.interval_90_s": f"{low_90_s:.6g} {high_90_s:.6g}",
+        "emulation.energy_j": f"{prediction.energy_j:.6g}",
+        "emulation.shares": " ".join(
+            f"{name}={share:.3f}" for name, share in prediction.shares.items()
+        ),
+        "emulation.limited_by": str(prediction.limit),
+        "emulation.standing": str(prediction.standing),
         "emulation.relative_uncertainty": f"{prediction.relative_uncertainty:.6g}",
         "emulation.bound_by": prediction.bound_by,
     }
@@ -268,23 +278,16 @@ def _power(
 
 
 def _busy(device: _Device, prediction: Prediction, blocks: list[QueryBlock]) -> Busy:
-    """Give when the device worked and at which power.
-
-    A throttled device takes longer at a lower clock: energy above idle stays that
-    of the same work.
-    """
+    """Give when the device worked, loads and queries alike, and at which power."""
     begun = np.concatenate([_column(block.issued_ns) for block in blocks])
     ended = np.concatenate([_column(block.completed_ns) for block in blocks])
     speeds = np.frombuffer(device.speeds) if device.speeds else np.ones(len(begun))
     loads = np.array(device.busy_ns, dtype=np.int64).reshape(-1, 2)
-    starts = np.concatenate((loads[:, 0], begun))
-    order = np.argsort(starts, kind="stable")
-    speeds = np.concatenate((np.ones(len(loads)), speeds))
-    net_w = prediction.active_power_w - prediction.idle_power_w
-    return Busy(
-        start_ns=starts[order],
-        end_ns=np.concatenate((loads[:, 1], ended))[order],
-        watts=(prediction.idle_power_w + net_w * speeds)[order],
+    return busy_of(
+        np.concatenate((loads, np.column_stack((begun, ended)))),
+        np.concatenate((np.ones(len(loads)), speeds)),
+        active_w=prediction.active_power_w,
+        idle_w=prediction.idle_power_w,
     )
 
 

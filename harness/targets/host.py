@@ -128,6 +128,12 @@ def _number_after(path: Path, key: str) -> int | None:
     return None
 
 
+def cpu_flags() -> frozenset[str]:
+    """Give what the processor says it can do; empty where the kernel does not say."""
+    lines = [line for line in _cpuinfo() if line.startswith("flags")]
+    return frozenset(lines[0].partition(":")[2].split()) if lines else frozenset()
+
+
 def _os_name() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]

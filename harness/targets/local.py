@@ -12,10 +12,12 @@ from pathlib import Path
 
 from harness import plugins
 from harness.clock import Clock, SystemClock
+from harness.domain.labelled import Source
 from harness.domain.origin import Origin
 from harness.domain.plan import RuntimeSettings, Trial
 from harness.domain.profile import Conditions, DeviceProfile
 from harness.domain.query import (
+    ItemsScored,
     MemoryMeasured,
     ModelLoaded,
     Noted,
@@ -208,7 +210,35 @@ class LocalTarget:
             inputs=on.model.inputs,
             external=on.model.external,
             samples_path=str(on.samples) if on.samples else None,
+            labelled=on.labelled,
         )
+
+    def answer(
+        self, trial: Trial, on: Deployment, source: Source
+    ) -> Iterator[ItemsScored | Noted]:
+        """Answer the items of a deployment on behalf of a trial; nothing is timed.
+
+        Always by onnxruntime's own processor kernels, whatever the trial runs on. A
+        failure becomes a note. Raises KeyboardInterrupt after a Ctrl-C.
+        """
+        threads = trial.settings.intra_op_threads
+        plain = replace(trial, settings=RuntimeSettings(intra_op_threads=threads))
+        order = replace(
+            self._order(Task.ANSWER, plain, on),
+            source=source,
+            model_name=on.model.name,
+        )
+        for event in live(order, self._place(plain)):
+            match event:
+                case ItemsScored() | Noted():
+                    yield event
+                case TrialEnded(outcome=Outcome.INTERRUPTED):
+                    raise KeyboardInterrupt
+                case TrialEnded(outcome=outcome) if outcome is not Outcome.DONE:
+                    key = f"not_scored.{source}"
+                    yield Noted(trial=trial.id, key=key, value=event.reason)
+                case _:
+                    pass  # readings of a process that measures nothing
 
     def _place(self, trial: Trial) -> Place:
         threads = trial.settings.intra_op_threads

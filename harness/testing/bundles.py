@@ -80,7 +80,8 @@ def events_of(trial: TrialRecord) -> Iterator[TrialEvent]:
         yield from blocks_of(name, trial.queries)
     for block in trial.readings:
         yield ReadingsTaken(trial=name, block=block)
-    for measured in (trial.memory, trial.outputs):
+    yield from trial.scored
+    for measured in (trial.memory, trial.outputs, trial.repeats):
         if measured is not None:
             yield measured
     for key, value in trial.notes.items():

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.emulation.graph_cost import cost_of_file
-from harness.emulation.predict import Prediction, check, predict
+from harness.emulation.predict import check, predict
+from harness.emulation.prediction import Prediction
 from harness.schema.profile import load_profile, profile_names, profile_path
 
 CONVERTED = Path(__file__).resolve().parents[4] / "shared" / "data" / "models"
@@ -27,7 +28,6 @@ def test_every_shipped_device_model_can_be_used(name: str) -> None:
     check(profile)
 
     assert profile.name == name
-    assert profile.device_class == name
     assert profile.emulation is not None
     assert profile.emulation.stands_for
 
@@ -100,7 +100,7 @@ def test_energy_without_published_figures_is_said_to_be_not_validated(
 ) -> None:
     model = reference_models / "mobilenetv2-s8s8.onnx"
 
-    quantities = [f.values["quantities"] for f in on("smartphone", model).findings]
+    quantities = [f.values.get("quantities") for f in on("smartphone", model).findings]
 
     assert quantities == ["energy"]
     assert on("other", model).findings == ()

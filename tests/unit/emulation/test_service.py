@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.emulation.predict import Scatter, Throttling
-from harness.emulation.service import Heat, durations_ns, run_factor
+from harness.emulation.prediction import Scatter
+from harness.emulation.service import durations_ns, run_factor
+from harness.emulation.thermal import Heat, Throttling
 
 S = 1_000_000_000
 

@@ -7,6 +7,7 @@ import pytest
 
 from harness.domain.estimate import MEASURANDS, Estimate, Withheld
 from harness.domain.finding import Validity
+from harness.domain.labelled import LabelledData, Metric
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Plan
 from harness.domain.profile import DeviceClass
@@ -314,9 +315,30 @@ def test_seeded_weights_say_nothing_about_accuracy_even_with_a_figure() -> None:
     assert only_row(grade).reason == "seeded-weights"
 
 
+def with_labelled_items(plan: Plan) -> Plan:
+    models = tuple(replace(model, is_trained=True) for model in plan.models)
+    data = LabelledData(
+        name="kws.npz",
+        sha256="0" * 64,
+        items=1000,
+        metric=Metric.TOP1,
+        parent=models[0].name,
+    )
+    return replace(plan, models=models, labelled={"kws": data})
+
+
+def test_trained_weights_without_labelled_items_are_not_graded_on_accuracy() -> None:
+    row = a_row("acc", "accuracy_retention", workloads=())
+    plan = replace(with_labelled_items(KWS), labelled={})
+
+    grade = graded(tiers_of(row), plan, a_figure("accuracy_retention", 0.99))
+
+    assert only_row(grade).reason == "no-labelled-items"
+
+
 def test_trained_weights_are_graded_on_accuracy() -> None:
     row = a_row("acc", "accuracy_retention", workloads=())
-    plan = replace(KWS, models=tuple(replace(m, is_trained=True) for m in KWS.models))
+    plan = with_labelled_items(KWS)
 
     grade = graded(tiers_of(row), plan, a_figure("accuracy_retention", 0.99))
 

@@ -62,8 +62,11 @@ def test_every_class_has_a_suite_of_three_to_eight_workloads_of_its_tiers(
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_workload_names_a_model_of_the_index(name: str) -> None:
-    index = tomllib.loads((MODELS / "index.toml").read_text(encoding="utf-8"))
-    known = {model["name"] for model in index["model"]}
+    known = {
+        model["name"]
+        for index in ("index.toml", "trained/index.toml")
+        for model in tomllib.loads((MODELS / index).read_text("utf-8"))["model"]
+    }
 
     assert {workload["model"] for workload in suite(name)["workload"]} <= known
 

@@ -11,7 +11,7 @@ from harness.runtimes.onnxbytes import ELEMENT_TYPES, count_operators, identity_
 
 
 @given(
-    st.sampled_from(sorted(ELEMENT_TYPES)),
+    st.sampled_from(sorted(set(ELEMENT_TYPES) - {"str"})),
     st.lists(st.integers(0, 100_000), max_size=5),
 )
 def test_the_identity_model_is_what_the_onnx_package_reads(

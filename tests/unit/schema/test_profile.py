@@ -1,5 +1,6 @@
 """Device profiles: what is read, and how a slip of the pen is answered."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from harness.schema.profile import (
     profile_names,
     profile_path,
 )
+from harness.schema.profile_text import profile_text
 from harness.schema.reading import json_schema
 
 WRITTEN = """
@@ -153,10 +155,60 @@ def test_an_unknown_class_or_suite_is_answered_with_the_near_ones(
 def test_the_defaults_of_all_eight_classes_are_shipped_and_can_be_read() -> None:
     profiles = {name: load_profile(profile_path(name)) for name in profile_names()}
 
-    assert set(profiles) == {one.value for one in DeviceClass}
+    assert {one.value for one in DeviceClass} <= set(profiles)
     for name, profile in profiles.items():
-        assert profile.device_class == name
+        assert profile.name == name
+        assert profile.device_class == name or name not in set(DeviceClass)
         assert profile.subtypes
+
+
+def test_there_are_at_least_twelve_devices_besides_the_class_defaults() -> None:
+    devices = set(profile_names()) - set(DeviceClass)
+
+    assert len(devices) >= 12
+    for name in devices:
+        emulation = load_profile(profile_path(name)).emulation
+        assert emulation is not None
+        assert emulation.sources
+        assert emulation.covered is not None
+        assert emulation.left_out
+
+
+def test_a_class_default_whose_numbers_name_no_source_of_theirs_is_refused(
+    tmp_path: Path,
+) -> None:
+    text = profile_path("wearable").read_text(encoding="utf-8")
+    without = text[: text.index("[[emulation.sources]]")]
+
+    with pytest.raises(SchemaError, match="not among its sources"):
+        load_profile(written(tmp_path, without))
+    own = without.replace('name = "wearable"', 'name = "my-band"')
+    assert load_profile(written(tmp_path, own)).name == "my-band"
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_profile_that_is_written_reads_back_as_it_was(
+    name: str, tmp_path: Path
+) -> None:
+    profile = load_profile(profile_path(name))
+    assert profile.emulation is not None
+
+    again = load_profile(written(tmp_path, profile_text(profile, remark="a\nb")))
+
+    assert again.emulation is not None
+    assert replace(again, emulation=None) == replace(profile, emulation=None)
+    before, after = profile.emulation.parameters, again.emulation.parameters
+    assert list(after) == list(before)
+    for key, one in before.items():
+        assert after[key].value == pytest.approx(one.value, rel=1e-3)
+        assert after[key].source == one.source
+    assert again.emulation.sources == profile.emulation.sources
+    assert again.emulation.stack == profile.emulation.stack
+    for table in ("left_out", "known", "family_known"):
+        ours, theirs = (getattr(p.emulation, table) for p in (again, profile))
+        for left, right in zip(ours, theirs, strict=True):
+            assert left.model == right.model
+            assert left.log_ratio == pytest.approx(right.log_ratio, abs=1e-3)
 
 
 def test_every_number_of_a_shipped_device_model_has_a_source() -> None:

@@ -1,0 +1,69 @@
+"""One question to an agent in a process of its own, about a model and no trial."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.clock import SystemClock
+from harness.domain.plan import Arm, Minimum, RuntimeSettings, Seeds, Trial
+from harness.domain.query import Outcome, TrialEnded, TrialEvent
+from harness.domain.scenario import SingleStream
+from harness.domain.workload import ModelArtifact
+from harness.loadgen.wire import Order, Task
+from harness.targets.agentlife import Place, live
+from harness.targets.host import available_cores, clean_environment
+
+CPU = "CPUExecutionProvider"
+_PATIENCE_S = 300.0
+_RUNTIME = "harness.runtimes.onnxrt:open_runtime"
+
+
+def question(
+    task: Task, model: ModelArtifact, path: Path, *, provider: str = CPU
+) -> Order:
+    """Make the order; only onnxruntime is ever asked."""
+    return Order(
+        task=task,
+        trial=_trial(model, provider),
+        runtime=_RUNTIME,
+        model_path=str(path.absolute()),
+        sha256=model.sha256,
+        inputs=model.inputs,
+        external=model.external,
+    )
+
+
+def ask(order: Order) -> Iterator[TrialEvent]:
+    """Give what the agent says, its end last. Raises KeyboardInterrupt."""
+    for event in live(order, _place()):
+        if isinstance(event, TrialEnded) and event.outcome is Outcome.INTERRUPTED:
+            raise KeyboardInterrupt
+        yield event
+
+
+def _place() -> Place:
+    return Place(
+        clock=SystemClock(),
+        environment=clean_environment(1),
+        model_cores=frozenset(available_cores()),
+        other_cores=frozenset(),
+        silence_s=_PATIENCE_S,
+    )
+
+
+def _trial(model: ModelArtifact, provider: str) -> Trial:
+    """Make the trial that an order must name; nothing of it is carried out."""
+    least = Minimum(queries=1, duration_ns=0)
+    return Trial(
+        id="question",
+        arm=Arm.HOST,
+        target="local@",
+        workload="question",
+        model=model.name,
+        scenario=SingleStream(),
+        run=1,
+        warm_up=least,
+        minimum=least,
+        baseline_ns=0,
+        seeds=Seeds(arrival=0, sample=0, order=0),
+        settings=RuntimeSettings(provider=provider),
+    )

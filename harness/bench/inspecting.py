@@ -1,0 +1,74 @@
+"""What each execution provider of this machine would take of a model.
+
+Each is asked in a process of its own: a provider that brings its process down brings
+down nothing else.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.bench.asking import CPU, ask, question
+from harness.domain.query import ModelLoaded, Noted, Outcome, TrialEnded
+from harness.domain.workload import ModelArtifact
+from harness.loadgen.wire import Task
+
+_REMOTE = frozenset({"AzureExecutionProvider"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What became of a model that was given to one provider first.
+
+    `nodes` counts nodes of the optimised model per provider; empty where `reason`
+    says why the model could not be loaded.
+    """
+
+    provider: str
+    nodes: dict[str, int] = field(default_factory=dict)
+    quantised_nodes: int | None = None
+    quantisable_nodes: int | None = None
+    reason: str = ""
+
+
+def placements(
+    sha256: str, path: Path, external: tuple[str, ...]
+) -> tuple[Placement, ...]:
+    """Ask every provider that is there, the processor's first."""
+    model = ModelArtifact(
+        name="inspected", sha256=sha256, size_bytes=1, inputs=(), external=external
+    )
+    first, providers = placement(model, path, CPU)
+    others = [name for name in providers if name != CPU]
+    return (first, *(_asked(model, path, name) for name in others))
+
+
+def _asked(model: ModelArtifact, path: Path, provider: str) -> Placement:
+    if provider in _REMOTE:
+        said = "works over the network, and is not asked"
+        return Placement(provider=provider, reason=said)
+    return placement(model, path, provider)[0]
+
+
+def placement(
+    model: ModelArtifact, path: Path, provider: str
+) -> tuple[Placement, tuple[str, ...]]:
+    """Ask one provider; gives its answer, and the providers that the library has."""
+    order = question(Task.INSPECT, model, path, provider=provider)
+    found, there = Placement(provider=provider), ""
+    for event in ask(order):
+        match event:
+            case ModelLoaded():
+                found = Placement(
+                    provider=provider,
+                    nodes=event.placement,
+                    quantised_nodes=event.quantised_nodes,
+                    quantisable_nodes=event.quantisable_nodes,
+                )
+            case Noted(key="providers"):
+                there = event.value
+            case TrialEnded(outcome=outcome) if outcome is not Outcome.DONE:
+                found = Placement(provider=provider, reason=event.reason)
+            case _:
+                pass  # readings of a process that measures nothing
+    names = (name.strip() for name in there.split(","))
+    return found, tuple(name for name in names if name)

@@ -1,0 +1,292 @@
+"""A user's labelled items, whatever form they come in → one .npz that an agent reads.
+
+Forms: an .npz with one array an input and ``labels``; a .csv with a column ``label``
+and a column for each value of the input; a folder with a subfolder a class; MLPerf
+Tiny's folder of .bin files with ``y_labels.csv``. Layout of the .npz:
+docs/reference/labelled-data.md.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.catalogue.bindings import InputBindings
+from harness.catalogue.describe import describe, input_names
+from harness.catalogue.itemfiles import Broken, read_item
+from harness.catalogue.labels import check_labels
+from harness.catalogue.samples import load_arrays
+from harness.domain.labelled import LabelledData, Metric
+from harness.domain.workload import InputSpec
+from harness.errors import UsageError
+from harness.links.filedigest import digest_of
+
+Array = NDArray[Any]
+MLPERF_LABELS = "y_labels.csv"
+_LABELS = ("labels", "label", "y")
+_SHOWN = 3
+Skip = Callable[[str], None]
+"""Called with what is broken and where; raises, or lets the rest go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a user wants of his data: how they are scored, and against which parent."""
+
+    path: Path
+    metric: Metric = Metric.TOP1
+    parent: Path | None = None
+    goes_on: bool = False
+    """Whether broken items are left out; else the first ends it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnData:
+    """Labelled items for a model of one's own, ready for an agent."""
+
+    file: Path
+    name: str
+    sha256: str
+    items: int
+    metric: Metric
+    parent: Path | None
+    classes: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    """Items that were left out, each with the reason."""
+
+    def labelled(self, parent: str) -> LabelledData:
+        """Name the items for a plan; `parent` is a model of the plan, or empty."""
+        return LabelledData(
+            name=self.name,
+            sha256=self.sha256,
+            items=self.items,
+            metric=self.metric,
+            parent=parent,
+            classes=self.classes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Items:
+    """Arrays as the .npz holds them, and names of classes."""
+
+    arrays: Mapping[str, Array]
+    labels: Array
+    classes: tuple[str, ...] = ()
+
+
+def open_dataset(
+    wanted: Wanted, model: Path, bindings: InputBindings, scratch: Path
+) -> OwnData:
+    """Read a user's items for a model and write them to `scratch` as one .npz.
+
+    Raises UsageError for a broken item, naming it (or, where it `goes_on`, only where
+    no item is left), and for labels that do not fit items or metric.
+    """
+    broken: list[str] = []
+
+    def skip(what: str) -> None:
+        broken.append(what)
+        if not wanted.goes_on:
+            raise UsageError(
+                f"An item of the data set is broken: {what}",
+                where=str(wanted.path),
+                remedy="Mend or remove it, or leave such items out: --skip-broken.",
+            )
+
+    items = _read(wanted.path, model, bindings, skip)
+    check_labels(items.labels, items.arrays, wanted.metric, str(wanted.path))
+    file = scratch / "labelled.npz"
+    arrays: dict[str, Any] = {"labels": items.labels, **items.arrays}
+    np.savez(file, **arrays)
+    return OwnData(
+        file=file,
+        name=wanted.path.name,
+        sha256=digest_of((file,)),
+        items=len(items.labels),
+        metric=wanted.metric,
+        parent=wanted.parent,
+        classes=items.classes,
+        broken=tuple(broken),
+    )
+
+
+def _read(path: Path, model: Path, bindings: InputBindings, skip: Skip) -> _Items:
+    if path.is_dir():
+        spec = _only_input(model, bindings, path)
+        if (path / MLPERF_LABELS).is_file():
+            return _gathered(_mlperf(path, skip), spec, path, skip)
+        return _gathered(_class_folders(path), spec, path, skip)
+    if not path.is_file():
+        raise UsageError(
+            "There is no such data set",
+            where=str(path),
+            remedy="Give a folder, an .npz or a .csv.",
+        )
+    if path.suffix == ".csv":
+        return _csv(path, _only_input(model, bindings, path), skip)
+    return _npz(path, model, skip)
+
+
+def _only_input(model: Path, bindings: InputBindings, path: Path) -> InputSpec:
+    inputs = describe(model, replace(bindings, samples=None)).inputs
+    if len(inputs) != 1:
+        raise UsageError(
+            f"The model has {len(inputs)} inputs; a folder or a .csv can fill one",
+            where=str(path),
+            remedy="Give an .npz with one array an input, and labels.",
+        )
+    return inputs[0]
+
+
+def _npz(path: Path, model: Path, skip: Skip) -> _Items:
+    arrays = load_arrays(path)
+    key = next((name for name in _LABELS if name in arrays), None)
+    if key is None:
+        raise UsageError(
+            f"The data set holds no labels; it holds {', '.join(arrays) or 'nothing'}",
+            where=str(path),
+            remedy="Save them as an array 'labels', axis 0 counting the items.",
+        )
+    labels = np.atleast_1d(arrays.pop(key))
+    names = arrays.pop("classes", np.array([], dtype=str))
+    arrays = _named(arrays, model)
+    is_good = _good_items(arrays, labels, skip)
+    counted = {
+        name: array[is_good] if array.shape[:1] == is_good.shape else array
+        for name, array in arrays.items()
+    }
+    classes = tuple(str(name) for name in names)
+    return _Items(arrays=counted, labels=labels[is_good], classes=classes)
+
+
+def _named(arrays: dict[str, Array], model: Path) -> dict[str, Array]:
+    """Let the only array, ``x`` say, stand for the only input, whatever its name."""
+    inputs = input_names(model)
+    if len(inputs) != 1:
+        return arrays
+    name = inputs[0]
+    lone = [key for key in (name, "x", "inputs", "input", "data") if key in arrays]
+    if not lone:
+        return arrays
+    found = {name: arrays[lone[0]]}
+    for part in ("scale", "zero_point"):
+        for key in (part, f"{lone[0]}.{part}"):
+            if key in arrays:
+                found[f"{name}.{part}"] = arrays[key]
+    return found
+
+
+def _good_items(
+    arrays: Mapping[str, Array], labels: Array, skip: Skip
+) -> NDArray[np.bool_]:
+    """Say which items hold finite values only."""
+    is_good = np.ones(len(labels), dtype=bool)
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or array.shape[:1] != is_good.shape:
+            continue
+        finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+        for number in np.flatnonzero(~finite):
+            skip(f"item {number}: '{name}' holds values that are not finite")
+        is_good &= finite
+    return is_good
+
+
+def _csv(path: Path, spec: InputSpec, skip: Skip) -> _Items:
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    head = [name.strip() for name in lines[0].split(",")] if lines else []
+    if "label" not in head:
+        raise UsageError(
+            "The data set has no column 'label'",
+            where=str(path),
+            remedy="The first line names the columns; one of them is label.",
+        )
+    at = head.index("label")
+    size = int(np.prod(spec.shape))
+    values, labels = [], []
+    for number, line in enumerate(lines[1:], start=2):
+        cells = line.split(",")
+        if not line.strip():
+            continue
+        try:
+            label = float(cells.pop(at))
+            row = np.array([float(cell) for cell in cells])
+        except (ValueError, IndexError) as error:
+            skip(f"line {number}: {error}")
+            continue
+        if row.size != size or not np.isfinite(row).all():
+            skip(f"line {number}: {row.size} values, or some not finite; not {size}")
+            continue
+        values.append(row.reshape(spec.shape).astype(spec.dtype))
+        labels.append(label)
+    return _stacked(spec, values, labels, path, ())
+
+
+def _class_folders(path: Path) -> Iterator[tuple[Path, str]]:
+    for folder in sorted(one for one in path.iterdir() if one.is_dir()):
+        for file in sorted(one for one in folder.iterdir() if one.is_file()):
+            yield file, folder.name
+
+
+def _mlperf(path: Path, skip: Skip) -> Iterator[tuple[Path, str]]:
+    """Read ``file,classes,label`` a line (eembc/energyrunner, "Datasets")."""
+    text = (path / MLPERF_LABELS).read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), start=1):
+        cells = [cell.strip() for cell in line.split(",")]
+        if not line.strip():
+            continue
+        if len(cells) < 3 or not cells[2].isdigit():  # noqa: PLR2004 - three columns
+            skip(f"{MLPERF_LABELS}, line {number}: not file, classes, label")
+            continue
+        if Path(cells[0]).name != cells[0]:
+            skip(
+                f"{MLPERF_LABELS}, line {number}: '{cells[0]}' leads out of the folder"
+            )
+            continue
+        yield path / cells[0], cells[2]
+
+
+def _gathered(
+    files: Iterator[tuple[Path, str]], spec: InputSpec, path: Path, skip: Skip
+) -> _Items:
+    values, said = [], []
+    for file, label in files:
+        try:
+            values.append(read_item(file, spec))
+        except Broken as error:
+            skip(f"{file.name}: {error}")
+            continue
+        said.append(label)
+    if all(label.isdigit() for label in said):
+        return _stacked(spec, values, [float(label) for label in said], path, ())
+    classes = tuple(sorted(set(said)))
+    labels = [float(classes.index(label)) for label in said]
+    return _stacked(spec, values, labels, path, classes)
+
+
+def _stacked(
+    spec: InputSpec,
+    values: list[Array],
+    labels: list[float],
+    path: Path,
+    classes: tuple[str, ...],
+) -> _Items:
+    if not values:
+        raise UsageError(
+            "The data set holds no item that can be used",
+            where=str(path),
+            remedy="A folder has a subfolder a class, or .bin files and "
+            f"{MLPERF_LABELS}; a .csv a line an item.",
+        )
+    is_batched = bool(spec.shape) and spec.shape[0] == 1
+    array = np.concatenate(values) if is_batched else np.stack(values)
+    numbers = np.array(labels)
+    is_whole = bool((numbers == np.rint(numbers)).all())
+    return _Items(
+        arrays={spec.name: array},
+        labels=numbers.astype(np.int64) if is_whole else numbers,
+        classes=classes,
+    )

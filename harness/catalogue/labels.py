@@ -1,0 +1,67 @@
+"""Do labels fit the items, and the metric? Asked before anything is measured."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.domain.labelled import Metric
+from harness.errors import UsageError
+
+Array = NDArray[Any]
+_ANNOTATIONS = {Metric.MIOU: 3, Metric.WER: 2, Metric.EXACT: 2, Metric.MAP: 3}
+"""Metric → axes that its labels have, items among them."""
+_BOX = 5
+
+
+def check_labels(
+    labels: Array, arrays: Mapping[str, Array], metric: Metric, where: str
+) -> None:
+    """Raise UsageError where labels cannot be those of these items by that metric."""
+    if not labels.ndim or not len(labels):
+        raise UsageError(
+            "The data set has no label",
+            where=where,
+            remedy="Axis 0 of 'labels' counts the items.",
+        )
+    for name, array in arrays.items():
+        if array.ndim and array.size > 1 and len(array) != len(labels):
+            raise UsageError(
+                f"There are {len(labels)} labels, but {len(array)} items of '{name}'",
+                where=where,
+                remedy="Give every item one label, in the same order.",
+            )
+    fault = _fault(labels, metric)
+    if fault:
+        raise UsageError(
+            f"The labels do not fit the metric {metric}: {fault}",
+            where=where,
+            remedy="See docs/reference/labelled-data.md, or give another --metric.",
+        )
+
+
+def _fault(labels: Array, metric: Metric) -> str:
+    match metric:
+        case Metric.TOP1 | Metric.TOP5 | Metric.F1:
+            if labels.ndim != 1 or not _is_whole(labels) or labels.min() < 0:
+                return "they must be one class index an item, from 0"
+        case Metric.AUC | Metric.AUC_RECONSTRUCTION:
+            if labels.ndim != 1 or set(np.unique(labels)) != {0, 1}:
+                return "they must be 0 and 1, and both must occur"
+        case Metric.MIOU | Metric.WER | Metric.EXACT | Metric.MAP:
+            axes = _ANNOTATIONS[metric]
+            if labels.ndim != axes:
+                return f"they have {labels.ndim} axes, and {axes} are needed"
+            if metric is Metric.MAP and labels.shape[2] != _BOX:
+                return "a box is class, x1, y1, x2, y2"
+        case Metric.MSE | Metric.MAE | Metric.PSNR:
+            if labels.dtype.kind not in "fiu":
+                return "they must be numbers"
+        case _:
+            assert_never(metric)
+    return ""
+
+
+def _is_whole(labels: Array) -> bool:
+    return labels.dtype.kind in "iu"

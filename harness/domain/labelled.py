@@ -1,0 +1,80 @@
+"""Labelled data: what a model's answers are held against, and by which metric."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+
+
+class Metric(StrEnum):
+    """How good a model's answers are; `harness.scoring` computes them.
+
+    All but `MSE` and `MAE` are better when they are higher.
+    """
+
+    TOP1 = "top1"
+    """Share of items whose highest score is the label's."""
+    TOP5 = "top5"
+    F1 = "f1"
+    """Macro F1 of the highest score, over the classes that occur."""
+    AUC = "auc"
+    """Area under the ROC curve of the score of class 1."""
+    AUC_RECONSTRUCTION = "auc-reconstruction"
+    """The same of an autoencoder's mean squared error."""
+    MSE = "mse"
+    MAE = "mae"
+    PSNR = "psnr"
+    """Mean over items of 10·log10(1/mse), in dB, for values of 0 to 1."""
+    MIOU = "miou"
+    """Intersection over union, summed over items, mean over the classes."""
+    MAP = "map"
+    """Mean average precision over classes and IoU 0.50 to 0.95 (COCO)."""
+    WER = "wer"
+    """One less the word error rate, so that higher is better."""
+    EXACT = "exact"
+    """Share of items whose whole sequence is right."""
+
+    @property
+    def is_better_high(self) -> bool:
+        """Say whether a higher value is a better one."""
+        return self not in {Metric.MSE, Metric.MAE}
+
+    @property
+    def is_share(self) -> bool:
+        """Say whether the value is a share of items that are simply right."""
+        return self in {Metric.TOP1, Metric.TOP5, Metric.EXACT}
+
+
+class Source(StrEnum):
+    """Who answered the items of an `ItemsScored`, and when."""
+
+    WINDOW = "window"
+    """The device, in the timed window: outputs that were kept."""
+    SESSION = "session"
+    """The device, all items, in the same session right after the window."""
+    REFERENCE = "reference"
+    """This machine's own runtime with the device's model file, in a fresh process."""
+    PARENT = "parent"
+    """This machine's own runtime with the float32 parent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledData:
+    """A set of labelled items, as the plan names it. The path is not part of it."""
+
+    name: str
+    sha256: str
+    items: int
+    metric: Metric
+    parent: str = ""
+    """Name of the float32 parent among the plan's models; empty: none."""
+    floor: float | None = None
+    """Value of the metric below which the model does not do its task."""
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _SHA256.match(self.sha256):
+            raise ValueError(f"{self.sha256!r} is not a sha256 in lower-case hex")
+        if self.items < 1:
+            raise ValueError("labelled data need an item")

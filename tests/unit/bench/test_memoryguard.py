@@ -1,0 +1,116 @@
+"""A model that cannot fit is refused before it is sent, and the run goes on."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto, helper, save
+
+from harness import plugins
+from harness.bench.conduct import Bench, conduct
+from harness.bench.memoryguard import why_too_large
+from harness.catalogue.describe import describe
+from harness.clock import SystemClock
+from harness.domain.origin import Origin
+from harness.domain.profile import Conditions, DeviceProfile
+from harness.domain.query import Outcome, TrialEvent
+from harness.domain.sut import ConditionsReached, SutDescription
+from harness.domain.workload import ModelArtifact
+from harness.record.reader import read_record
+from harness.stats.findings import find
+from harness.targets.base import Deployment
+from harness.testing.builders import a_model, a_plan, a_trial
+from harness.testing.bundles import new_writer
+
+GIB = 1024**3
+
+
+def a_device(memory_bytes: int | None) -> SutDescription:
+    facts = {} if memory_bytes is None else {"memory_bytes": str(memory_bytes)}
+    return SutDescription(
+        address="tiny@",
+        name="tiny",
+        origin=Origin.MEASURED,
+        clock="monotonic",
+        facts=facts,
+    )
+
+
+class TinyTarget:
+    """A device of so much memory, to which nothing may be sent."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+
+    def identify(self) -> SutDescription:
+        return a_device(self._memory_bytes)
+
+    def prepare(self, asked: Conditions) -> AbstractContextManager[ConditionsReached]:
+        raise AssertionError(f"prepared for {asked}")
+
+    def deploy(
+        self, model: ModelArtifact, path: Path, samples: Path | None
+    ) -> AbstractContextManager[Deployment]:
+        raise AssertionError(f"{model.name} was sent: {path}, {samples}")
+
+    def execute(self, trial: object, on: Deployment) -> Iterator[TrialEvent]:
+        raise AssertionError(f"{trial} was executed on {on}")
+
+
+def test_a_model_of_4_gb_is_not_sent_to_a_device_of_2_gb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def opened(
+        address: plugins.Address, profile: DeviceProfile
+    ) -> Iterator[TinyTarget]:
+        assert (address.driver, profile.name) == ("tiny", "wearable")
+        yield TinyTarget(2 * GIB)
+
+    monkeypatch.setattr(plugins, "find", lambda *_: opened)
+    trials = [replace(a_trial(run=run), target="tiny@") for run in (1, 2)]
+    plan = a_plan(trials)
+    plan = replace(plan, models=(replace(plan.models[0], size_bytes=4 * GIB),))
+    bench = Bench(
+        plan=plan,
+        paths={a_model().name: tmp_path / "model.onnx"},
+        samples={},
+        clock=SystemClock(),
+        report=lambda _: None,
+    )
+
+    with new_writer(tmp_path, plan) as writer:
+        conduct(bench, writer)
+        writer.finish()
+    record = read_record(writer.bundle)
+
+    assert [trial.outcome for trial in record.trials] == [Outcome.REFUSED] * 2
+    assert "4294967296 bytes" in record.trials[0].reason
+    assert "the device has 2147483648" in record.trials[0].reason
+    assert "trial-failed" in {finding.code for finding in find(record, ())}
+
+
+def test_activations_count_beside_the_weights(tmp_path: Path) -> None:
+    shape = [1, 250_000]
+    graph = helper.make_graph(
+        [helper.make_node("Neg", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+    )
+    path = tmp_path / "model.onnx"
+    opset = helper.make_opsetid("", 13)
+    save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    model = replace(describe(path), size_bytes=1_000_000)
+
+    assert why_too_large(model, path, a_device(1_900_000))  # two tensors of 1 MB
+    assert not why_too_large(model, path, a_device(4_000_000))
+
+
+@pytest.mark.parametrize("memory", [None, 4 * GIB])
+def test_a_model_that_fits_or_of_which_nothing_is_known_is_let_through(
+    memory: int | None,
+) -> None:
+    assert not why_too_large(a_model(), Path("none.onnx"), a_device(memory))

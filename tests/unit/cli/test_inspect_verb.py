@@ -1,0 +1,58 @@
+"""``duanping inspect``: the real command on files that are made here."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from onnx import TensorProto, helper, save
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def a_model(folder: Path, width: int | str = 8) -> Path:
+    shape = ["N", 3, width]
+    graph = helper.make_graph(
+        [helper.make_node("Softmax", ["x"], ["y"], axis=-1)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+    )
+    opset = helper.make_opsetid("", 13)
+    path = folder / "a model [1].onnx"
+    save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    return path
+
+
+def test_the_facts_come_as_json_with_the_placement_read_back(
+    duanping: Command, tmp_path: Path
+) -> None:
+    done = duanping("inspect", a_model(tmp_path), "--json")
+
+    facts = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert facts["free_dims"] == ["N"]
+    assert facts["filled"][0]["shape"] == [1, 3, 8]
+    assert facts["cost"]["by_class"].keys() == {"normalisation"}
+    assert facts["placements"][0]["nodes"] == {"CPUExecutionProvider": 1}
+
+
+def test_a_model_that_cannot_be_run_yet_is_shown_with_what_it_lacks(
+    duanping: Command, tmp_path: Path
+) -> None:
+    done = duanping("inspect", a_model(tmp_path, "width"))
+
+    assert done.returncode == 0
+    assert "a model [1].onnx" in done.stdout
+    assert "Softmax" in done.stdout
+    assert "--shape 'width=SIZE'" in " ".join(done.stdout.split())
+
+
+def test_a_file_that_is_not_there_is_said_in_one_sentence(
+    duanping: Command, tmp_path: Path
+) -> None:
+    done = duanping("inspect", tmp_path / "none.onnx")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("duanping: The model file cannot be read")
+    assert "Traceback" not in done.stderr
