@@ -94,7 +94,8 @@ _SCALES: dict[str, tuple[str, float]] = {
 SCALES = MappingProxyType(_SCALES)
 """Unit as written → (unit inside, factor)."""
 
-_QUANTITY = re.compile(r"^\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\S+)\s*$")
+_QUANTITY = re.compile(r"^\s*([+-]?\d++(?:\.\d++)?+(?:[eE][+-]?\d++)?+)\s*(\S+)\s*$")
+"""Possessive: a number alone must not lend its last digit as the unit."""
 
 
 def to_si(value: float, unit: str) -> float:

@@ -1,6 +1,7 @@
 """From what a user asks for to a plan with its files: the way into the bench."""
 
 import hashlib
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from harness.bench.asking import CPU
 from harness.bench.inspecting import placement
 from harness.bench.labelling import Labelled, own_items, shipped_items
 from harness.bench.meteruse import meter_use, require_claim
+from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
 from harness.catalogue.datasets import OwnData
@@ -214,18 +216,46 @@ def _meter(
                 remedy="Say where the device is, such as --target local@, or let a "
                 "simulated meter read the model, such as --meter ppk2@sim:",
             )
-        return None
+        address = ""
     if not address:
+        _require_no_claim(request)
         return None
+    if target.startswith(EMULATED):
+        require_readable(address)
     supply = request.supply or lab.supplies.get(profile.name, Supply())
     use = meter_use(address, supply)
     pin = request.pin or lab.pins.get(profile.name, "")
+    if pin:
+        _require_pin(pin, target)
     if pin and use.pulses is not None:
         use = replace(use, pulses=replace(use.pulses, pin=pin))
     if request.claim is None:
         return use
     claim = request.claim
     return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
+
+
+def _require_no_claim(request: Request) -> None:
+    """Refuse what only a meter can bear. Raises UsageError."""
+    asked = {"--energy-claim": request.claim, "--pin": request.pin}
+    for option, value in asked.items():
+        if value:
+            raise UsageError(
+                "There is no meter for this",
+                where=option,
+                remedy=f"Name one with --meter, or leave {option} out.",
+            )
+
+
+def _require_pin(path: str, target: str) -> None:
+    """Refuse a pin of this machine that is not there. Raises UsageError."""
+    if target.startswith(LOCAL) and not os.access(path, os.W_OK):
+        raise UsageError(
+            "There is no such pin, or this user may not write to it",
+            where=path,
+            remedy="Export it, set its direction to out, and let this user write to "
+            "it; or leave --pin out.",
+        )
 
 
 def _calibration(plan: Plan, lab: Lab) -> Calibration | None:

@@ -33,6 +33,16 @@ _LEAST_SKEW, _MOST_SKEW = 50e-6, 150e-6
 """Crystals of real meters were this far off a PC's (MLPerf Tiny v1.2 power logs)."""
 
 
+def require_readable(address: str) -> None:
+    """Open a simulated meter on nothing, at no cost: a wrong address fails at once.
+
+    Raises UnknownName, SchemaError and Unsupported as `open_on` does.
+    """
+    nothing = Waveform(ends_s=np.array([1.0]), powers_w=np.array([0.0]))
+    with open_on(Address.parse(address), VirtualClock("device"), nothing):
+        pass
+
+
 def metered_virtually(
     trial: Trial, address: str, events: Iterable[TrialEvent]
 ) -> Iterator[TrialEvent]:

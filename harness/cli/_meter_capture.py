@@ -49,6 +49,8 @@ def capture(
     ] = None,
 ) -> None:
     """Read one channel for a while and write a trace with its metadata."""
+    for each in filter(None, (out, raw)):
+        _require_folder(each)
     _require_new(out)
     clock = SystemClock()
     with _opened(meter, clock, raw) as opened:
@@ -190,6 +192,15 @@ def _require_new(path: Path) -> None:
             "There is such a file already",
             where=str(path),
             remedy="Name another; captures are never written over.",
+        )
+
+
+def _require_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise StorageError(
+            "There is no such folder",
+            where=str(path.parent),
+            remedy="Make it first: what is read must have a place to go.",
         )
 
 

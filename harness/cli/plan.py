@@ -1,6 +1,6 @@
 """``duanping plan``: what `run` would do and how long it takes; touches nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from harness.catalogue.bindings import parse_bindings
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.domain.plan import Arm, Plan
+from harness.errors import NotCalibrated, SchemaError
 from harness.planning import expected_seconds
 from harness.report.quantities import quantity
 from harness.schema.codec import to_plain
@@ -51,6 +52,7 @@ def plan(
     ] = False,
 ) -> None:
     """Show the trials of a run, in groups, and about how long they take."""
+    powers = (_expected_w(power),) if power else ()
     request = Request(
         device=device,
         preset=preset,
@@ -72,8 +74,7 @@ def plan(
         "Energy is measured only with a meter; without one it is modelled.",
     )
     if made.meter:
-        powers = (parse_quantity(power, "W"),) if power else _POWERS_W
-        out.print(_reach(made.meter, powers))
+        out.print(_reach(made.meter, powers or _POWERS_W))
 
 
 _POWERS_W = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
@@ -81,7 +82,19 @@ _POWERS_W = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 _CLAIMS = (0.01, 0.05)
 
 
-def _reach(meter: str, powers_w: Iterable[float]) -> Table:
+def _expected_w(text: str) -> float:
+    """Read the power that is expected. Raises SchemaError for none above zero."""
+    power_w = parse_quantity(text, "W")
+    if power_w <= 0:
+        raise SchemaError(
+            f"'{text}' is no power that a device draws",
+            where="--power",
+            remedy="Write a power above zero, such as 20mW.",
+        )
+    return power_w
+
+
+def _reach(meter: str, powers_w: Sequence[float]) -> Table:
     """Show the floor of a meter, and the windows that it needs for 1 % and 5 %."""
     table = Table(
         title=f"What {meter} can claim of gross energy (k = 2), by its data sheet",
@@ -90,7 +103,15 @@ def _reach(meter: str, powers_w: Iterable[float]) -> Table:
     )
     for column in ("power", "floor", *(f"window for {one:.0%}" for one in _CLAIMS)):
         table.add_column(column, justify="right")
-    for reach in reach_of(meter, powers_w, _CLAIMS):
+    found = reach_of(meter, powers_w, _CLAIMS)
+    if not found:
+        asked = ", ".join(quantity(power_w, "W") for power_w in powers_w)
+        raise NotCalibrated(
+            f"The data sheet of this meter gives no limits of error at {asked}",
+            where=meter,
+            remedy="Ask for a power within its ranges, or take another meter.",
+        )
+    for reach in found:
         windows = (reach.windows_s[one] for one in _CLAIMS)
         table.add_row(
             quantity(reach.power_w, "W"),

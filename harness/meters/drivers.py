@@ -105,28 +105,50 @@ _SIMULATED_V = 3.0
 """Supply of a simulated device under test, where the address names none."""
 
 
-def _supply_v(options: Options, *, is_simulated: bool) -> float:
-    """Give the voltage, which a real device under test must never get by default."""
+_PPK2_V = (0.8, 5.0)
+"""Supply, and what may be put on VIN (Nordic, PPK2 user guide)."""
+_LPM01A_V = (1.8, 3.3)
+"""Supply (ST UM2243, command ``volt``)."""
+_INA_V = (0.1, 85.0)
+"""Bus voltage of the wider of the two chips (TI INA228 data sheet); never none."""
+
+
+def _supply_v(
+    options: Options, limits_v: tuple[float, float], *, is_simulated: bool
+) -> float:
+    """Give the voltage, which a real device under test must never get by default.
+
+    Raises Unsupported where there is none, or one that the meter cannot give.
+    """
     given = options.quantity("voltage", "V")
     if given is None and is_simulated:
         return _SIMULATED_V
-    return options.require_quantity(
+    volts = options.require_quantity(
         "voltage", "V", "a wrong one destroys the device under test"
     )
+    least, most = limits_v
+    if not least <= volts <= most:
+        raise Unsupported(
+            f"This meter works at {least:g} V to {most:g} V, not at {volts:g} V",
+            where=options.where,
+            remedy="Give the voltage that the device under test is made for, or take "
+            "another meter.",
+        )
+    return volts
 
 
 def _ppk2(wired: Wired) -> AbstractContextManager[Meter]:
     driver = import_module("harness.meters.ppk2.driver")
     options = wired.options
     supply = driver.Supply(
-        voltage_v=_supply_v(options, is_simulated=wired.is_simulated),
+        voltage_v=_supply_v(options, _PPK2_V, is_simulated=wired.is_simulated),
         is_source=options.choice("mode", ("source", "ampere"), "source") == "source",
     )
     return nullcontext(wired.make("ppk2.driver", "Ppk2", supply=supply))
 
 
 def _ppk2_sim(load: Drawn, options: Options) -> Instrument:
-    volts = _supply_v(options, is_simulated=True)
+    volts = _supply_v(options, _PPK2_V, is_simulated=True)
     pin = load.pin if isinstance(load, Waveform) and load.pin_s else None
     return _simulator(
         "ppk2.sim",
@@ -143,7 +165,7 @@ def _lpm01a(wired: Wired) -> AbstractContextManager[Meter]:
     options = wired.options
     word = options.choice("format", ("auto", "ascii", "binary"), "auto")
     setting = driver.Setting(
-        voltage_v=_supply_v(options, is_simulated=wired.is_simulated),
+        voltage_v=_supply_v(options, _LPM01A_V, is_simulated=wired.is_simulated),
         is_energy=options.choice("output", ("energy", "current"), "energy") == "energy",
         format=None if word == "auto" else form[word.upper()],
     )
@@ -151,7 +173,7 @@ def _lpm01a(wired: Wired) -> AbstractContextManager[Meter]:
 
 
 def _lpm01a_sim(load: Drawn, options: Options) -> Instrument:
-    volts = _supply_v(options, is_simulated=True)
+    volts = _supply_v(options, _LPM01A_V, is_simulated=True)
     return _simulator(
         "lpm01a.sim",
         "Lpm01aSimulator",
@@ -209,7 +231,7 @@ def _ina(wired: Wired) -> AbstractContextManager[Meter]:
 
 
 def _ina_sim(load: Drawn, options: Options) -> Instrument:
-    volts = _supply_v(options, is_simulated=True)
+    volts = _supply_v(options, _INA_V, is_simulated=True)
     board = import_module("harness.meters.ina.sim").Board(supply_v=volts)
     return _simulator(
         "ina.sim", "InaSimulator", lambda s: _at(load, s) / volts, board=board

@@ -186,11 +186,6 @@ class Budget:
         """U relative to the value; infinite for a value of zero."""
         return self.expanded / abs(self.value) if self.value else inf
 
-    def by_weight(self) -> tuple[BudgetTerm, ...]:
-        """Give the terms above zero, the largest first."""
-        found = [term for term in self.terms if term.u > 0]
-        return tuple(sorted(found, key=lambda term: -term.u))
-
     def per(self, divisor: float) -> "Budget":
         """Give the budget of the figure divided by an exact number, as inferences."""
         terms = tuple(

@@ -17,7 +17,7 @@ from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.domain.reading import Channel
 from harness.errors import Unsupported
-from harness.links.bytelink import ByteLink, Parity
+from harness.links.bytelink import ByteLink
 from harness.meters.answer import translated
 from harness.meters.base import InstrumentDescription
 from harness.meters.counter import EnergyCounter
@@ -38,7 +38,6 @@ from harness.meters.polling import (
 T = TypeVar("T")
 
 BAUD = wire.BAUD
-PARITY = Parity.EVEN
 _FASTEST_HZ = 1.0
 _ANSWERS_WITHIN_S = 0.5
 """DL/T 645-2007, section 5.4: response delay of 20 to 500 ms."""

@@ -45,7 +45,6 @@ STOP = b"\x07"
 AMPERE_MODE = b"\x11\x01"
 SOURCE_MODE = b"\x11\x02"
 DUT_ON = b"\x0c\x01"
-DUT_OFF = b"\x0c\x00"
 
 LEAST_MV, MOST_MV = 800, 5000
 

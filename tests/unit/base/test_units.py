@@ -54,3 +54,9 @@ def test_text_that_is_no_quantity_is_refused(text: str) -> None:
 def test_every_unit_measures_the_same_as_its_unit_inside() -> None:
     for unit in SCALES:
         assert unit in units_of(si_unit(unit))
+
+
+@pytest.mark.parametrize("text", ["20", "2.5", "1e3", "-20"])
+def test_a_number_without_a_unit_is_no_quantity(text: str) -> None:
+    with pytest.raises(SchemaError, match="is not a quantity"):
+        parse_quantity(text, "W")

@@ -1,11 +1,14 @@
 """What a meter asks of a plan, and what it can and cannot claim."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from harness.bench.intake import Claim, Request, gather, parse_claim, supply_of
 from harness.bench.meteruse import meter_use, reach_of, require_claim
 from harness.domain.plan import Boundary, Supply
-from harness.errors import SchemaError, Unsupported
+from harness.errors import HarnessError, SchemaError, Unsupported, UsageError
 from harness.units import NS_PER_S
 
 
@@ -101,3 +104,47 @@ def test_of_ranges_inside_one_another_the_tightest_that_holds_the_power_counts()
 
     # WT310E, 1.95 W range: 0.1 % of reading and 0.05 % of 1.5 W, rectangular, k = 2
     assert watt.floor_ratio == pytest.approx(2 * 0.00125 / 3**0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("meter", "why"),
+    [
+        ("nope@sim:", "no meter 'nope'"),
+        ("ppk2@sim:idle-10mW", "without a load of its own"),
+        ("ppk2@sim:?voltage=30V", "works at 0.8 V to 5 V"),
+        ("scpi@sim:?profile=nope", "no SCPI profile"),
+    ],
+)
+def test_a_simulated_meter_that_cannot_be_opened_is_told_before_the_run(
+    meter: str, why: str
+) -> None:
+    request = Request(device="wearable", meter=meter)
+
+    with pytest.raises(HarnessError, match=why):
+        gather(request, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("more", "option"),
+    [
+        ({"claim": Claim(ratio=0.05, power_w=0.02)}, "--energy-claim"),
+        ({"pin": "/dev/null"}, "--pin"),
+    ],
+)
+def test_what_only_a_meter_can_bear_is_refused_without_one(
+    more: dict[str, Any], option: str
+) -> None:
+    with pytest.raises(UsageError, match="no meter for this") as told:
+        gather(Request(device="wearable", **more), lambda _: None)
+
+    assert told.value.where == option
+
+
+def test_a_pin_that_is_not_there_is_told_before_the_run(tmp_path: Path) -> None:
+    pin = tmp_path / "no" / "value"
+    request = Request(
+        device="wearable", target="local@", meter="ppk2@sim:idle-10mW", pin=str(pin)
+    )
+
+    with pytest.raises(UsageError, match="no such pin"):
+        gather(request, lambda _: None)

@@ -228,3 +228,18 @@ def test_the_summary_forbids_energy_above_one_in_a_thousand_lost() -> None:
 
     assert "no energy may be told from it (limit 0.1 %)" in much
     assert "no energy" not in little
+
+
+@pytest.mark.parametrize("option", ["--out", "--raw"])
+def test_a_capture_with_no_folder_to_go_to_is_told_before_it_reads(
+    option: str, duanping: Command, tmp_path: Path
+) -> None:
+    places = {"--out": tmp_path / "x.csv", "--raw": tmp_path / "x.raw"}
+    places[option] = tmp_path / "no" / "x.csv"
+    told = [str(each) for pair in places.items() for each in pair]
+
+    done = duanping("meters", "capture", "ppk2@sim:idle-10mW", *told)
+
+    assert done.returncode == ExitCode.EQUIPMENT
+    assert "no such folder" in done.stderr
+    assert "SIMULATED" not in done.stderr

@@ -223,3 +223,20 @@ def test_the_seed_decides_the_ripple_and_nothing_else_does() -> None:
 
     assert one.tolist() == again.tolist()
     assert one.tolist() != other.tolist()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ppk2@sim:idle-10mW?voltage=30V",
+        "ppk2@sim:idle-10mW?voltage=0V",
+        "lpm01a@sim:idle-10mW?voltage=5V",
+        "ina@sim:idle-1W?voltage=0V",
+    ],
+)
+def test_a_voltage_that_a_meter_cannot_give_is_told(address: str) -> None:
+    with (
+        pytest.raises(Unsupported, match="This meter works at"),
+        open_meter(Address.parse(address), VirtualClock()),
+    ):
+        pass
