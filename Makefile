@@ -48,12 +48,12 @@ $(VENV)/.python:
 
 $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 	@echo 'Installing into $(VENV) (once; a minute or two) …' >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ssh]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo 'Installing the tools for tests and checks (once) …' >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,genai,joulescope,peers,tc66c]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,genai,joulescope,peers,ssh,tc66c]'
 	@touch $@
 
 $(VENV)/.installed-train: $(VENV)/.installed

@@ -198,7 +198,7 @@ BOARDS = (
         template="other",
         stands_for="8 x Carmel, TFLite 2.4.1 with ruy, int8",
         cell="AGX Xavier CPU | TFLite v2.4.1 (ruy) | int8",
-        stack={"runtime": "TFLite 2.4.1 (ruy)", "precision": "int8", "threads": "8"},
+        stack={"runtime": "TFLite 2.4.1 (ruy)", "precision": "int8"},
         source=_EDGE,
         ram_bytes=32 * GIB,
     ),

@@ -10,15 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from harness.domain.labelled import LabelledData, Source
-from harness.domain.query import ItemsScored, Noted
+from harness.domain.query import OUTPUTS, ItemsScored, Noted
 from harness.loadgen.wire import Order
 from harness.runtimes.base import Session, Tensor
 from harness.runtimes.feeds import SampleLibrary
 from harness.scoring.rows import Rows, pack
 from harness.scoring.scorers import score_item, sketch_item
 
-SKETCH = "outputs"
-"""Metric of items without a label: values of the outputs themselves."""
 SKETCHED_ITEMS = 16
 """Items without a label of which values are kept: as many as a window goes round."""
 Answers = Iterable[tuple[tuple[int, ...], tuple[Tensor, ...]]]
@@ -95,7 +93,7 @@ def _event(order: Order, source: Source, rows: Rows, items: int) -> ItemsScored:
         trial=order.trial.id,
         model=order.model_name or order.trial.model,
         source=source,
-        metric=SKETCH if labelled is None else labelled.metric.value,
+        metric=OUTPUTS if labelled is None else labelled.metric.value,
         items=items,
         width=rows.shape[1] - 1,
         packed=pack(rows),

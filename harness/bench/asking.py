@@ -1,6 +1,7 @@
 """One question to an agent in a process of its own, about a model and no trial."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from harness.clock import SystemClock
@@ -9,8 +10,9 @@ from harness.domain.query import Outcome, TrialEnded, TrialEvent
 from harness.domain.scenario import SingleStream
 from harness.domain.workload import ModelArtifact
 from harness.loadgen.wire import Order, Task
+from harness.meters.process import sampled
 from harness.targets.agentlife import Place, live
-from harness.targets.host import available_cores, clean_environment
+from harness.targets.apart import available_cores, clean_environment
 
 CPU = "CPUExecutionProvider"
 _PATIENCE_S = 300.0
@@ -41,11 +43,12 @@ def ask(order: Order) -> Iterator[TrialEvent]:
 
 
 def _place() -> Place:
+    clock = SystemClock()
     return Place(
-        clock=SystemClock(),
+        clock=clock,
         environment=clean_environment(1),
         model_cores=frozenset(available_cores()),
-        other_cores=frozenset(),
+        sampled=partial(sampled, clock=clock, cores=frozenset()),
         silence_s=_PATIENCE_S,
     )
 

@@ -1,8 +1,8 @@
 """Execute a plan: trial after trial, every event into the record as it comes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from harness.bench.memoryguard import why_too_large
 from harness.bench.metering import Metering
 from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
+from harness.domain.board import Board
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm, Plan, Trial
 from harness.domain.profile import DeviceProfile
@@ -62,6 +63,8 @@ class Bench:
     ambient_degc: float | None = None
     """Temperature of the room, as the lab file states it."""
     metering: Metering | None = None
+    boards: Mapping[str, Board] = field(default_factory=dict)
+    """What the lab file says of boards, by address."""
 
 
 def conduct(bench: Bench, writer: RecordWriter) -> None:
@@ -83,6 +86,20 @@ def conduct(bench: Bench, writer: RecordWriter) -> None:
             ended = _execute(trial, stand, bench, writer, pace)
             bench.report(pace.ends(trial, ended))
             _cool_down(trial, bench)
+
+
+def open_target(
+    address: Address, profile: DeviceProfile, boards: Mapping[str, Board]
+) -> AbstractContextManager[Target]:
+    """Open a target, with what the lab file says of it where it says anything."""
+    opener = plugins.find(plugins.TARGETS, address.driver)
+    board = boards.get(str(address))
+    opened: AbstractContextManager[Target] = (
+        opener(address, profile)
+        if board is None
+        else opener(address, profile, board=board)
+    )
+    return opened
 
 
 def _execute(
@@ -208,9 +225,8 @@ class _Stand:
         return self._deployments[key]
 
     def _open(self, address: Address, profile: DeviceProfile) -> Target:
-        opener = plugins.find(plugins.TARGETS, address.driver)
-        target: Target = self._stack.enter_context(opener(address, profile))
-        return target
+        opened = open_target(address, profile, self._bench.boards)
+        return self._stack.enter_context(opened)
 
 
 def _as_arm(sut: SutDescription, arm: Arm) -> SutDescription:

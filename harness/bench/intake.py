@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.bench.asking import CPU
+from harness.bench.inspecting import placement
 from harness.bench.labelling import Labelled, own_items, shipped_items
 from harness.bench.meteruse import meter_use, require_claim
 from harness.catalogue.bindings import InputBindings
@@ -20,13 +22,14 @@ from harness.catalogue.language import (
     title_of,
 )
 from harness.catalogue.pipeline import pipeline_artifact
+from harness.domain.board import Board
 from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
-from harness.errors import SchemaError, Unsupported, UsageError
+from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
 from harness.meters.opening import is_simulated
 from harness.planning import (
@@ -52,6 +55,9 @@ class Claim:
 
     ratio: float
     power_w: float
+
+
+LINUX = "linux@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +86,8 @@ class Request:
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
+    is_detached: bool = False
+    """Whether the link to a board is let go while a trial is executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +134,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
     device = _models(request, suite, device_scheme, on_progress)
+    if target.startswith(LOCAL):
+        _require_provider(request.provider, device)
     host = (
         _models(request, suite, host_scheme(), on_progress)
         if is_emulated
@@ -278,6 +288,16 @@ def _models(
     )
 
 
+def _require_provider(provider: str, models: _Models) -> None:
+    """Raise UnknownName for a provider that this machine's runtime does not have."""
+    if provider == CPU:
+        return
+    model = next(iter(models.artifacts.values()))
+    _, there = placement(model, models.paths[model.name], CPU)
+    if provider not in there:
+        raise UnknownName("execution provider here", provider, there)
+
+
 def _labelled(request: Request, suite: Suite) -> Labelled:
     """Find the labelled items of a suite's trained models, or of the user's own."""
     if request.model is None:
@@ -358,3 +378,22 @@ def _require_same(model: ModelArtifact, path: Path) -> None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def let_alone(intake: Intake, request: Request) -> Intake:
+    """Have the plan's board executed without its link, where the user asked for it.
+
+    Raises Unsupported for a target that has no link to let go.
+    """
+    if not request.is_detached:
+        return intake
+    address = intake.plan.trials[0].target
+    if not address.startswith(LINUX):
+        raise Unsupported(
+            "Only a Linux board can be let alone",
+            where=address,
+            remedy="Leave --detached out, or name a board: linux@ssh:user@host.",
+        )
+    lab = intake.lab
+    board = replace(lab.boards.get(address, Board()), is_detached=True)
+    return replace(intake, lab=replace(lab, boards={**lab.boards, address: board}))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from harness import shipped
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import shipped_file
@@ -67,14 +69,20 @@ def shipped_items(suite: Suite) -> Labelled:
         labelled = entry.labelled()
         if labelled is None:
             continue
-        found.data[workload.id] = labelled
         file = shipped_file(folder, labelled.name, labelled.sha256)
+        found.data[workload.id] = replace(labelled, classes=_classes_in(file))
         found.files[workload.id] = file
         if entry.parent is not None:
             path = shipped_file(folder, entry.parent.file, entry.parent.sha256)
             parents[labelled.parent] = entry.parent_artifact(path)
             found.paths[labelled.parent] = path
     return replace(found, parents=tuple(parents.values()))
+
+
+def _classes_in(file: Path) -> tuple[str, ...]:
+    with np.load(file, allow_pickle=False) as archive:
+        names = archive["classes"] if "classes" in archive.files else ()
+    return tuple(str(name) for name in names)
 
 
 def own_items(own: OwnData | None, bindings: InputBindings, suite: Suite) -> Labelled:

@@ -29,8 +29,8 @@ from harness.loadgen.transcript import Hello
 from harness.loadgen.wire import Order, encode_order
 from harness.runtimes.base import Tensor
 from harness.runtimes.feeds import open_library
+from harness.targets.apart import clean_environment
 from harness.targets.conversation import Conversation, Tick
-from harness.targets.host import clean_environment
 
 AGENT = (sys.executable, "-P", "-m", "harness.agent")
 NETLESS = (sys.executable, "-P", "-m", "harness.bench.netless")

@@ -25,7 +25,7 @@ from harness.quantising.order import Mode, Quantised, QuantiseOrder, Ranges
 from harness.schema.codec import dump_bytes, load_bytes
 from harness.scoring.rows import unpack
 from harness.stats.accuracy import Compared, compare_scores, scores_of
-from harness.targets.host import clean_environment
+from harness.targets.apart import clean_environment
 
 DESTROYED_DB = 10.0
 """Below so much signal over quantisation noise the outputs are another model's."""

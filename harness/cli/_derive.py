@@ -90,9 +90,9 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
     out.print(_summary(assessment))
     for finding in assessment.findings:
         if finding.severity is not Severity.NOTE:
-            out.print(
-                f"  {finding.severity}: {finding.code} · {finding.subject}",
-            )
+            reason = str(finding.values.get("reason", ""))
+            said = f"{finding.subject}: {reason}" if reason else finding.subject
+            out.print(escape(f"  {finding.severity}: {finding.code} · {said}"))
     if record.plan.is_emulated:
         out.print(
             "仿真结果,不可作为申报依据 · Emulated: not evidence for an application",

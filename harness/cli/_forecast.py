@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 from google.protobuf.message import DecodeError
+from onnx.shape_inference import InferenceError
 
 from harness.domain.profile import DeviceProfile
 from harness.domain.requirement import Requirement, Tier
@@ -43,13 +45,15 @@ def costed(path: Path, shapes: Mapping[str, Shape]) -> Costed:
             where=str(path),
             remedy="Name an .onnx file.",
         ) from error
-    except (DecodeError, ValueError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[:1]
-        raise ModelRejected(
-            f"This is no ONNX model that can be costed: {''.join(first)}",
-            where=str(path),
-            remedy="Export it again, and check it with onnx.checker.",
-        ) from error
+    except (DecodeError, InferenceError, ValueError, RuntimeError) as error:
+        raise _rejected(path, error) from error
+    except (IndexError, KeyError, TypeError) as error:
+        # a malformed graph is the file's fault, anything else is ours
+        try:
+            onnx.checker.check_model(str(path))
+        except (onnx.checker.ValidationError, ValueError, RuntimeError) as fault:
+            raise _rejected(path, fault) from error
+        raise
     if not cost.nodes:
         raise ModelRejected(
             "There is no operator in this model",
@@ -64,6 +68,15 @@ def costed(path: Path, shapes: Mapping[str, Shape]) -> Costed:
             remedy=f"Give it: --shape {cost.open_inputs[0]}=1,…  or --shape SYMBOL=…",
         )
     return Costed(path=path, cost=cost)
+
+
+def _rejected(path: Path, error: Exception) -> ModelRejected:
+    first = str(error).strip().splitlines()[:1]
+    return ModelRejected(
+        f"This is no ONNX model that can be costed: {''.join(first)}",
+        where=str(path),
+        remedy="Export it again, and check it with onnx.checker.",
+    )
 
 
 def profiles_of(names: str) -> list[DeviceProfile]:

@@ -2,7 +2,6 @@
 
 import tempfile
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +15,16 @@ from harness.bench.intake import (
     Request,
     gather,
     gather_again,
+    let_alone,
     parse_claim,
     supply_of,
 )
 from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
 from harness.catalogue.bindings import parse_bindings
-from harness.catalogue.datasets import Wanted, open_dataset
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._interrupt import resumable
+from harness.cli._items import wanted_items, with_items
 from harness.cli._progress import RunProgress, announced
 from harness.cli._talk import parse_talk
 from harness.cli.power import add_recording, placed
@@ -56,7 +56,8 @@ def run(
         str | None,
         typer.Option(
             help="Where the model runs: emulated@ (a model of the device; the default "
-            "without a lab file) or local@ (this machine is the device)."
+            "without a lab file), local@ (this machine is the device) or a board, "
+            "such as linux@ssh:root@192.168.7.2."
         ),
     ] = None,
     meter: Annotated[
@@ -178,6 +179,13 @@ def run(
     provider: Annotated[
         str, typer.Option(help="Execution provider of the runtime.")
     ] = "CPUExecutionProvider",
+    detached: Annotated[
+        bool,
+        typer.Option(
+            "--detached",
+            help="Let a board's link go while it measures, and collect afterwards.",
+        ),
+    ] = False,
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Leave the report for later.")
     ] = False,
@@ -208,10 +216,11 @@ def run(
         provider=provider,
         talk=parse_talk(model, prompt_tokens, output_tokens, users),
         checks_network=check_network,
+        is_detached=detached,
     )
-    wanted = _wanted(dataset, metric, parent, goes_on=skip_broken)
+    wanted = wanted_items(dataset, metric, parent, goes_on=skip_broken)
     with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
-        request = _with_items(request, wanted, Path(scratch), console)
+        request = with_items(request, wanted, Path(scratch), console)
         bundle = (
             _start(request, out, console)
             if resume is None
@@ -230,39 +239,6 @@ def run(
         )
     gated = gate_code(derived.assessment.grade, gate)
     return gated or exit_code(derived.record.findings)
-
-
-def _wanted(
-    dataset: Path | None, metric: Metric, parent: Path | None, *, goes_on: bool
-) -> Wanted | None:
-    if dataset is not None:
-        return Wanted(path=dataset, metric=metric, parent=parent, goes_on=goes_on)
-    if parent is not None:
-        raise UsageError(
-            "A parent is compared on labelled items, and none are given",
-            where="--parent",
-            remedy="Give them: --dataset FILE.",
-        )
-    return None
-
-
-def _with_items(
-    request: Request, wanted: Wanted | None, scratch: Path, console: Console
-) -> Request:
-    """Read the user's labelled items, and fill the model's inputs from them."""
-    if wanted is None:
-        return request
-    if request.model is None:
-        raise UsageError(
-            "Labelled items go with a model of your own",
-            where="--dataset",
-            remedy="Give the model too: --model FILE. Reference models have their own.",
-        )
-    own = open_dataset(wanted, request.model, request.bindings, scratch)
-    for what in own.broken:
-        console.print(f"Left out: {what}", highlight=False, soft_wrap=True)
-    filled = replace(request.bindings, samples=own.file)
-    return replace(request, own_data=own, bindings=filled)
 
 
 def power_source(meter: str | None, power_trace: str | None) -> str | None:
@@ -309,7 +285,7 @@ def _add_power(
 
 def _start(request: Request, out: Path, console: Console) -> Path:
     with announced(console, "Preparing models …"):
-        intake = gather(request, lambda _: None)
+        intake = let_alone(gather(request, lambda _: None), request)
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
@@ -329,7 +305,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
 def _go_on(bundle: Path, request: Request, console: Console) -> Path:
     record = read_record(bundle)
     with announced(console, "Preparing models …"):
-        intake = gather_again(record, request, lambda _: None)
+        intake = let_alone(gather_again(record, request, lambda _: None), request)
     clock = SystemClock()
     with (
         _open_meter(intake, clock) as metering,
@@ -363,6 +339,7 @@ def _execute(
                 report=progress.show,
                 ambient_degc=intake.lab.ambient_degc,
                 metering=metering,
+                boards=intake.lab.boards,
             ),
             writer,
         )
@@ -378,7 +355,9 @@ def _say_what_is_coming(intake: Intake, console: Console) -> None:
     seconds = sum(expected_seconds(trial) for trial in plan.trials)
     device = "EMULATED (a model of the device, in virtual time)"
     if not plan.is_emulated:
-        device = f"measured on {plan.trials[0].target}"
+        target = plan.trials[0].target
+        how = "SIMULATED by" if "@sim:" in target else "measured on"
+        device = f"{how} {target}"
     console.print(
         f"{plan.profile.title_en}: {device}; {len(plan.trials)} trials, "
         f"about {seconds:.0f} s.",

@@ -41,9 +41,30 @@ class Metric(StrEnum):
         return self not in {Metric.MSE, Metric.MAE}
 
     @property
+    def columns(self) -> int:
+        """Count the reals that a row of scores has at least."""
+        return _COLUMNS[self]
+
+    @property
     def is_share(self) -> bool:
         """Say whether the value is a share of items that are simply right."""
         return self in {Metric.TOP1, Metric.TOP5, Metric.EXACT}
+
+
+_COLUMNS: dict[Metric, int] = {
+    Metric.TOP1: 3,
+    Metric.TOP5: 3,
+    Metric.F1: 2,
+    Metric.AUC: 2,
+    Metric.AUC_RECONSTRUCTION: 2,
+    Metric.MSE: 1,
+    Metric.MAE: 1,
+    Metric.PSNR: 1,
+    Metric.MIOU: 2,
+    Metric.MAP: 13,
+    Metric.WER: 2,
+    Metric.EXACT: 1,
+}
 
 
 class Source(StrEnum):

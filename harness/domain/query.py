@@ -1,11 +1,13 @@
 """Queries and everything else that a trial reports while it is executed."""
 
+import base64
+import zlib
 from array import array
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from harness.domain.labelled import Source
+from harness.domain.labelled import Metric, Source
 from harness.domain.reading import ReadingBlock
 
 
@@ -193,6 +195,32 @@ class OutputsChecked:
     kind: Literal["OutputsChecked"] = "OutputsChecked"
 
 
+HOST_CLOCK = "monotonic"
+"""Name of the host's own clock, which also stamps readings as they arrive."""
+CLOCK_PAIRS = "clock.pairs"
+"""Key of the note that holds pairs of readings of a board's and the host's clock:
+``host_ns board_ns u_ns`` a pair, in order of time, ``;`` between them."""
+FIRMWARE_MODEL = "firmware_model"
+"""Key of the note that names a model which is in the firmware, not the plan's file."""
+OUTPUTS = "outputs"
+"""In place of a metric: values of the outputs of items that have no label."""
+_LARGEST_BYTES = 1 << 28
+"""Rows that unpack to more are taken for damage."""
+
+
+def _unpacked_size(packed: str) -> int:
+    """Count the bytes in packed rows. Raises ValueError for anything else."""
+    unpacking = zlib.decompressobj()
+    try:
+        data = base64.b64decode(packed, validate=True)
+        size = len(unpacking.decompress(data, _LARGEST_BYTES))
+    except zlib.error as error:
+        raise ValueError(f"these are no packed rows: {error}") from error
+    if not unpacking.eof:
+        raise ValueError("these packed rows are cut, or far too many")
+    return size
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemsScored:
     """Answers to numbered items: scored against labels, or values of the outputs.
@@ -214,6 +242,16 @@ class ItemsScored:
     data_sha256: str = ""
     kind: Literal["ItemsScored"] = "ItemsScored"
 
+    def __post_init__(self) -> None:
+        least = 1 if self.metric == OUTPUTS else Metric(self.metric).columns
+        if self.width < least:
+            raise ValueError(f"{self.metric} has {least} columns, not {self.width}")
+        if self.metric == Metric.MIOU and self.width % 2:
+            raise ValueError("a class has an intersection and a union")
+        size = _unpacked_size(self.packed)
+        if not size or size % (8 * (1 + self.width)):
+            raise ValueError("these are no whole rows of scores")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatsProbed:
@@ -229,6 +267,11 @@ class RepeatsProbed:
     rotated_ns: tuple[int, ...]
     fresh_ns: tuple[int, ...]
     kind: Literal["RepeatsProbed"] = "RepeatsProbed"
+
+    def __post_init__(self) -> None:
+        for latencies in (self.repeated_ns, self.rotated_ns, self.fresh_ns):
+            if self.rounds < 1 or not latencies or len(latencies) % self.rounds:
+                raise ValueError("every round has as many latencies, and at least one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

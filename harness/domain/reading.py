@@ -11,7 +11,8 @@ class Channel:
     """One quantity that an instrument or counter gives.
 
     Names in use: ``power`` (W), ``rss`` (B), ``cpu`` (ratio of one core),
-    ``frequency`` (Hz), ``temperature`` (degC), ``load`` (1).
+    ``frequency`` (Hz), ``temperature`` (degC), ``load`` (1), ``throttle`` (1, 0: not at
+    all), ``charge`` (ratio of the battery's), ``charger`` (1: on, 0: off).
     """
 
     name: str

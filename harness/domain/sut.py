@@ -34,3 +34,7 @@ class ConditionsReached:
     busy_cores: float | None = None
     """Cores that were busy just before the trial, while the harness did nothing."""
     is_on_battery: bool | None = None
+    throttle: float | None = None
+    """How hard the kernel held the processor back; 0: not at all."""
+    anchor_ratio: float | None = None
+    """Time of a fixed piece of work just before the trial, over that at the start."""

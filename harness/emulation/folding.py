@@ -89,20 +89,19 @@ def fold(
     model: onnx.ModelProto, values: Values, types: Mapping[str, onnx.ValueInfoProto]
 ) -> dict[str, NDArray[Any]]:
     """Compute what can be computed from `values` and from known shapes, in order."""
-    new: dict[str, NDArray[Any]] = {}
+    known = dict(values)
     for node in model.graph.node:
-        known = {**values, **new}
         if not node.output or node.output[0] in known:
             continue
         if node.op_type == "Shape":
             shape = _known_shape(types.get(node.input[0]))
             if shape is not None:
-                new[node.output[0]] = _taken(node, shape)
+                known[node.output[0]] = _taken(node, shape)
         elif node.op_type in _FOLDED and node.input:
             given = [name for name in node.input if name]
             if all(name in known for name in given):
-                new |= _evaluated(node, model, {name: known[name] for name in given})
-    return new
+                known |= _evaluated(node, model, {name: known[name] for name in given})
+    return {name: value for name, value in known.items() if name not in values}
 
 
 def _known_shape(value: onnx.ValueInfoProto | None) -> list[int] | None:
@@ -133,7 +132,11 @@ def _evaluated(
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name)
     alone = onnx.ModelProto(ir_version=model.ir_version, graph=graph)
     alone.opset_import.extend(model.opset_import)
-    results = ReferenceEvaluator(alone).run(None, dict(given))
+    try:
+        results = ReferenceEvaluator(alone).run(None, dict(given))
+    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError):
+        # what cannot be computed leaves its shape open, and that is said
+        return {}
     names = [name for name in node.output if name]
     return {
         name: np.asarray(value)

@@ -44,10 +44,13 @@ class Work:
 def work_of(node: onnx.NodeProto, tensors: Tensors, dead: Mapping[str, float]) -> Work:
     """Tell what a node multiplies; `dead` has the dead share of channels by tensor."""
     operator = node.op_type
+    at = CONVOLUTIONS.get(operator) or PRODUCTS.get(operator)
+    if at is not None and len(node.input) <= max(at.data, at.weight):
+        return Work(operator_class=OperatorClass.UNKNOWN)  # malformed: an operand lacks
     if operator in CONVOLUTIONS:
         return _convolution(node, tensors, dead)
-    if operator in ATTENTION:
-        macs = _attention(node, tensors)
+    if operator in ATTENTION or operator == "Einsum":
+        macs = (_einsum if operator == "Einsum" else _attention)(node, tensors)
         return Work(operator_class=OperatorClass.ATTENTION, macs=macs)
     if operator in PRODUCTS:
         weight = node.input[PRODUCTS[operator].weight]
@@ -59,9 +62,6 @@ def work_of(node: onnx.NodeProto, tensors: Tensors, dead: Mapping[str, float]) -
         return Work(operator_class=kind, macs=_product(node, tensors))
     if operator in RECURRENT:
         return _matmul(_recurrent(_shapes(node.input[:3], tensors)))
-    if operator == "Einsum":
-        macs = _einsum(node, tensors)
-        return Work(operator_class=OperatorClass.ATTENTION, macs=macs)
     return Work(operator_class=class_of(operator))
 
 

@@ -83,7 +83,7 @@ def encode_event(event: TrialEvent) -> dict[str, Any]:
 def decode_event(plain: dict[str, Any]) -> TrialEvent:
     """Read an event. Raises LinkError for what is none."""
     try:
-        event: TrialEvent = _build(_EVENTS[plain["kind"]], plain)
+        event: TrialEvent = build(_EVENTS[plain["kind"]], plain)
     except (KeyError, TypeError, ValueError) as error:
         raise _not_understood(f"an event ({error!r})") from error
     return event
@@ -97,7 +97,7 @@ def encode_order(order: Order) -> bytes:
 def decode_order(data: bytes) -> Order:
     """Read an order. Raises LinkError for what is none."""
     try:
-        order: Order = _build(Order, json.loads(data))
+        order: Order = build(Order, json.loads(data))
     except (KeyError, TypeError, ValueError) as error:
         raise _not_understood(f"an order ({error!r})") from error
     return order
@@ -132,20 +132,24 @@ def _little_endian(numbers: "array[Any]") -> str:
     return base64.b64encode(numbers).decode("ascii")
 
 
-def _build(form: Any, plain: Any) -> Any:  # noqa: ANN401, PLR0911 - one line a form
+def build(form: Any, plain: Any) -> Any:  # noqa: ANN401, PLR0911 - one line a form
+    """Make a value of that form from JSON values, as `to_plain` gave them.
+
+    Raises KeyError, TypeError or ValueError for what is none.
+    """
     if form == scenarios.Scenario:
         return scenarios.from_plain(plain)
     if isinstance(form, type) and is_dataclass(form):
         return form(
-            **{name: _build(of, plain[name]) for name, of in _hints(form).items()}
+            **{name: build(of, plain[name]) for name, of in _hints(form).items()}
         )
     if isinstance(form, type) and issubclass(form, Enum):
         return form(plain)
     if get_origin(form) in {Union, UnionType}:
         inner = next(of for of in get_args(form) if of is not type(None))
-        return None if plain is None else _build(inner, plain)
+        return None if plain is None else build(inner, plain)
     if get_origin(form) is tuple:
-        return tuple(_build(get_args(form)[0], item) for item in plain)
+        return tuple(build(get_args(form)[0], item) for item in plain)
     if form is array:
         return _array(plain)
     return plain

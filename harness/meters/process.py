@@ -17,6 +17,7 @@ import psutil
 from harness.clock import Clock
 from harness.domain.origin import Origin
 from harness.domain.reading import Channel, ReadingBlock
+from harness.meters.kernel import keep_to
 from harness.units import NS_PER_S
 
 RATE_HZ = 10.0
@@ -130,17 +131,6 @@ def sampled(
     finally:
         is_over.set()
         thread.join()
-
-
-def keep_to(pid: int, cores: frozenset[int]) -> bool:
-    """Bind a process (0: the calling thread) to cores; False where that cannot be."""
-    if not cores or not hasattr(os, "sched_setaffinity"):
-        return False
-    try:
-        os.sched_setaffinity(pid, cores)
-    except OSError:
-        return False
-    return True
 
 
 def frequency_hz() -> float | None:

@@ -26,8 +26,8 @@ from harness.errors import EquipmentError, HarnessError
 from harness.links.replay import BEGUN, ENDED, FrameList, Recorder, recording
 from harness.meters.base import Acquisition, Meter
 from harness.meters.decoding import POWER
+from harness.meters.kernel import keep_to
 from harness.meters.opening import capture_facts, open_taped
-from harness.meters.process import keep_to
 from harness.plugins import Address
 from harness.schema.codec import to_plain
 from harness.units import NS_PER_S

@@ -11,7 +11,7 @@ from harness.emulation.roofline import Roofline
 from harness.report.quantities import unit_for
 from harness.units import from_si
 
-STAMP = "EMULATED · not measured · 仿真,非实测"
+STAMP = "EMULATED · not measured · 仿真，非实测"
 """Stands across every picture and page."""
 
 

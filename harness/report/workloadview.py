@@ -16,6 +16,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import LlmDecode, Scenario, Server
 from harness.domain.workload import ModelArtifact, Workload
 from harness.report import charts
+from harness.report.accuracyview import AccuracyView, accuracy_view
 from harness.report.powerview import (
     BudgetView,
     budgets,
@@ -70,6 +71,7 @@ class WorkloadView:
     trials: tuple[TrialRecord, ...]
     budgets: tuple[BudgetView, ...] = ()
     """What the uncertainty of each figure of power and energy is made of."""
+    accuracy: AccuracyView | None = None
 
 
 def workload_views(
@@ -121,6 +123,9 @@ def _workload_view(
         overhead=next((t.overhead for t in trials if t.overhead is not None), None),
         trials=trials,
         budgets=budgets(estimates),
+        accuracy=accuracy_view(record, assessment, workload.id)
+        if arm is Arm.DEVICE
+        else None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.domain.board import Board
 from harness.domain.plan import Boundary, Supply
 from harness.domain.record import LabInfo
 from harness.errors import SchemaError, UsageError
@@ -22,6 +23,7 @@ from harness.units import parse_quantity
 
 FORMAT = "duanping/lab/1"
 FILE_NAME = "lab.toml"
+_NOT_BOARDS = ("local", "emulated")
 
 _COLDEST_DEGC, _HOTTEST_DEGC = -90.0, 200.0
 """Beyond what any climatic chamber reaches: a slip of the pen."""
@@ -96,6 +98,19 @@ class WrittenDevice(Written):
     address: str
 
 
+class WrittenTarget(WrittenDevice):
+    """A target: where it is, and how a board is reached and set up."""
+
+    host_key: str = ""
+    client_key: str = ""
+    python: str = "python3"
+    folder: str = ".cache/duanping"
+    runtime: str = ""
+    power_cycle: str = ""
+    detached: bool = False
+    holder: str = ""
+
+
 class WrittenMeter(WrittenDevice):
     """A meter: where it is, its calibration, and what its power is the power of."""
 
@@ -124,7 +139,7 @@ class WrittenLab(Written):
     amends: str = ""
     amendment_reason: str = ""
     conditions: WrittenConditions = WrittenConditions()
-    targets: dict[str, WrittenDevice] = Field(default_factory=dict)
+    targets: dict[str, WrittenTarget] = Field(default_factory=dict)
     meters: dict[str, WrittenMeter] = Field(default_factory=dict)
 
 
@@ -140,6 +155,8 @@ class Lab:
     ambient_degc: float | None = None
     targets: dict[str, str] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
+    boards: dict[str, Board] = field(default_factory=dict)
+    """What is known of boards beside their address, by address."""
     supplies: dict[str, Supply] = field(default_factory=dict)
     pins: dict[str, str] = field(default_factory=dict)
     """File on the device that moves a pin, by the name of the meter that watches it."""
@@ -166,6 +183,7 @@ def load_lab(path: Path) -> Lab:
         ambient_degc=_ambient(written.conditions, where),
         targets=_addresses(written.targets, f"{where}: /targets"),
         meters=_addresses(written.meters, f"{where}: /meters"),
+        boards=_boards(written.targets, path),
         calibrations={
             name: path.parent / meter.calibration
             for name, meter in written.meters.items()
@@ -228,6 +246,31 @@ def _ambient(conditions: WrittenConditions, where: str) -> float | None:
             f"No laboratory is at {degc:g} degC", where=place, remedy="Check it."
         )
     return degc
+
+
+def _boards(targets: dict[str, WrittenTarget], lab: Path) -> dict[str, Board]:
+    """Give what is known of each target that has more than an address.
+
+    Paths on this host are from the lab file's folder.
+    """
+    found = {}
+    for name, target in targets.items():
+        more = target.model_dump(exclude={"address"}, exclude_defaults=True)
+        if not more:
+            continue
+        address = Address.parse(target.address)
+        if address.driver in _NOT_BOARDS:
+            raise SchemaError(
+                f"'{next(iter(more))}' is for boards, which {address} is not",
+                where=f"{lab}: /targets/{name}",
+                remedy="Remove it, or give the board's address.",
+            )
+        for key in ("client_key", "runtime"):
+            if more.get(key):
+                more[key] = str(lab.parent / Path(more[key]).expanduser())
+        is_detached = more.pop("detached", False)
+        found[str(address)] = Board(is_detached=is_detached, **more)
+    return found
 
 
 def _addresses(devices: Mapping[str, WrittenDevice], where: str) -> dict[str, str]:

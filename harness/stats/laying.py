@@ -23,8 +23,10 @@ from math import hypot, sqrt
 import numpy as np
 
 from harness.domain.calibration import CalibratedRange
+from harness.domain.query import CLOCK_PAIRS, HOST_CLOCK
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import RunRecord, TrialRecord
+from harness.errors import SchemaError
 from harness.loadgen.pulses import Burst, PulseTrain
 from harness.meters.correction import corrected
 from harness.schema.codec import from_plain
@@ -32,7 +34,14 @@ from harness.stats.alignment import align
 from harness.stats.alignment_edges import align_by_edges
 from harness.stats.metered import MEANS, REFUSED, U_CLOCK, VALUES, latency_s
 from harness.stats.power import POWER, PowerTrace, is_metered, trace_of
-from harness.stats.relation import Refused, Relation, from_host_stamps
+from harness.stats.relation import (
+    Refused,
+    Relation,
+    after,
+    from_clock_pairs,
+    from_host_stamps,
+    on_host_clock,
+)
 from harness.units import NS_PER_S
 
 CALIBRATION_LINES = "meter.calibration_lines"
@@ -97,15 +106,41 @@ def _corrected(trial: TrialRecord) -> TrialRecord:
 
 def _related(trial: TrialRecord, trace: PowerTrace) -> _Laid:
     """Relate the clocks by the best means that can be trusted."""
-    refused = None
+    refused, pairs = None, _pairs(trial, trace)
+    near = trace if pairs is None else on_host_clock(trace, pairs)
     for means in (align_by_edges, _by_pulses):
-        found = means(trial, trace)
+        found = means(trial, near)
         if isinstance(found, Relation):
-            return _Laid(relation=found)
+            return _Laid(relation=found if pairs is None else after(pairs, found))
         refused = found or refused
-    if trace.clock != trial.clock:
+    stamps = _by_stamps(trial, trace)
+    if pairs is not None:
+        stamps = replace(
+            pairs,
+            offset_ns=pairs.offset_ns + stamps.offset_ns,
+            u_offset_ns=hypot(pairs.u_offset_ns, stamps.u_offset_ns),
+        )
+    elif trace.clock != trial.clock:
         return _Laid(relation=None, refused=refused)
-    return _Laid(relation=_by_stamps(trial, trace), refused=refused)
+    return _Laid(relation=stamps, refused=refused)
+
+
+def _pairs(trial: TrialRecord, trace: PowerTrace) -> Relation | None:
+    """Relate the host's clock to the board's where the record holds both, read at once.
+
+    Only readings that the host stamped can be moved by them.
+    """
+    text = trial.notes.get(CLOCK_PAIRS)
+    if text is None or trace.clock != HOST_CLOCK:
+        return None
+    try:
+        return from_clock_pairs(text)
+    except ValueError as error:
+        raise SchemaError(
+            f"The note '{CLOCK_PAIRS}' cannot be read: {error}",
+            where=trial.trial.id,
+            remedy="The record was changed, or written by another program.",
+        ) from error
 
 
 def _by_pulses(trial: TrialRecord, trace: PowerTrace) -> Relation | Refused | None:

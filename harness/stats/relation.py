@@ -63,6 +63,8 @@ class Means(StrEnum):
     EDGES = "edges"
     PULSES = "pulses"
     HOST_STAMPS = "host-stamps"
+    CLOCK_PAIRS = "clock-pairs"
+    """The host's stamps of arriving readings, and both clocks read at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,52 @@ def from_host_stamps(
         reference_ns=0,
         offset_ns=-latency_ns,
         u_offset_ns=hypot(step_ns / sqrt(12), u_latency_ns),
+    )
+
+
+def from_clock_pairs(text: str) -> Relation:
+    """Relate the host's clock to a board's by pairs that were read together.
+
+    `text` is as `harness.domain.query.CLOCK_PAIRS` says. The line through the first
+    pair and the last; with one pair, or two of the same time, skew stays 0 and may be
+    as large as crystals are (`MOST_SKEW`, a rectangle). Here the board's clock takes
+    the place of the host's in `Relation`, and the host's that of the meter's.
+
+    Raises ValueError for a text that is none.
+    """
+    pairs = [tuple(map(float, pair.split())) for pair in text.split(";")]
+    if any(len(pair) != 3 for pair in pairs):  # noqa: PLR2004 - as the form has it
+        raise ValueError(f"{text!r} holds no pairs of clocks")
+    (host_a, board_a, u_a), (host_b, board_b, u_b) = pairs[0], pairs[-1]
+    apart_ns = host_b - host_a
+    skew, u_skew = 0.0, MOST_SKEW / sqrt(3)
+    if apart_ns > 0:
+        skew = (board_b - board_a) / apart_ns - 1
+        u_skew = hypot(u_a, u_b) / apart_ns
+    middle = (host_a + host_b) / 2
+    return Relation(
+        means=Means.CLOCK_PAIRS,
+        reference_ns=round(middle),
+        offset_ns=(board_a + board_b) / 2 - middle,
+        u_offset_ns=hypot(u_a, u_b) / 2,
+        skew=skew,
+        u_skew=u_skew,
+    )
+
+
+def after(pairs: Relation, found: Relation) -> Relation:
+    """Give the relation that `found` makes of a trace that `pairs` has moved.
+
+    What was found in the trace is of its own uncertainty: that of the pairs only had
+    to be good enough to find it.
+    """
+    since = found.reference_ns - pairs.reference_ns - pairs.offset_ns
+    reference = pairs.reference_ns + round(since / (1 + pairs.skew))
+    return replace(
+        found,
+        reference_ns=reference,
+        offset_ns=found.reference_ns + found.offset_ns - reference,
+        skew=(1 + pairs.skew) * (1 + found.skew) - 1,
     )
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from harness.domain.finding import Finding
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm
-from harness.domain.query import Outcome, Phase
+from harness.domain.query import FIRMWARE_MODEL, Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
 from harness.stats.group import origin_of
@@ -32,6 +32,8 @@ READINGS_LOST_LIMIT = 1e-3
 GAP_LIMIT = 0.01
 BASELINE_DRIFT_LIMIT = 0.10
 """Ratios of the method, sections 1, 4 and 6; the last, of idle power, is ours."""
+THROTTLE = "throttle"
+"""Channel of the kernel's own account of how hard it holds the processor back."""
 _WINDOW_SLACK = 1e-3
 """A window short by less than this ratio is short by the cost of asking the clock."""
 
@@ -58,6 +60,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _fusion(trial)
     yield from _fallback(trial)
     yield from _conditions(record, trial)
+    yield from _throttling(trial)
     yield from check_meter(trial)
     yield from _repeats(trial)
     yield from _unscored(trial)
@@ -81,6 +84,14 @@ def _digest(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
             trial.trial.arm,
             planned=planned,
             loaded=trial.loaded.sha256,
+        )
+    if FIRMWARE_MODEL in trial.notes:
+        yield finding(
+            "firmware-model",
+            trial.trial.id,
+            trial.trial.arm,
+            planned=trial.trial.model,
+            firmware=trial.notes[FIRMWARE_MODEL],
         )
 
 
@@ -206,6 +217,28 @@ def _unscored(trial: TrialRecord) -> Iterator[Finding]:
 
 
 _NOT_SCORED = "not_scored."
+
+
+def _throttling(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where the kernel held the processor back, before the trial or in it."""
+    seen = [
+        value
+        for block in trial.readings
+        if block.channel.name == THROTTLE
+        for value in block.values
+    ]
+    throttled = sum(value > 0 for value in seen)
+    reached = trial.conditions
+    at_start = (reached.throttle if reached else None) or 0.0
+    if throttled or at_start > 0:
+        yield finding(
+            "throttled",
+            trial.trial.id,
+            trial.trial.arm,
+            at_start=at_start,
+            readings=len(seen),
+            throttled=throttled,
+        )
 
 
 def _alignment(trial: TrialRecord) -> Iterator[Finding]:

@@ -1,8 +1,10 @@
 """One agent process on this machine, from its start to its end, whatever that is."""
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from harness.clock import Clock, Deadline
 from harness.domain.query import (
@@ -12,13 +14,14 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
 )
+from harness.domain.reading import ReadingBlock
 from harness.errors import LinkClosed, LinkError, LinkTimeout
 from harness.links.pipe import ChildLink, spawn
 from harness.loadgen.transcript import Hello
 from harness.loadgen.wire import Order, encode_order
-from harness.meters.process import ProcessSampler, keep_to, sampled
+from harness.meters.kernel import keep_to
+from harness.targets.apart import memory_limit_bytes, oom_kills
 from harness.targets.conversation import Conversation, Tick, outcome_of_exit
-from harness.targets.host import memory_limit_bytes, oom_kills
 from harness.units import NS_PER_S
 
 COMMAND = (sys.executable, "-P", "-m", "harness.agent")
@@ -29,6 +32,14 @@ _NEAR_LIMIT = 0.9
 """A process killed with this share of all memory resident was killed for memory."""
 
 
+class Sampler(Protocol):
+    """What reads a process from outside while it lives."""
+
+    def take(self) -> tuple[ReadingBlock, ...]:
+        """Give the readings since the last call, one block a channel."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where and how an agent lives on this machine."""
@@ -36,9 +47,13 @@ class Place:
     clock: Clock
     environment: dict[str, str]
     model_cores: frozenset[int]
-    other_cores: frozenset[int]
+    sampled: Callable[[int], AbstractContextManager[Sampler]]
+    """Samples the process of that number while the context is open."""
     silence_s: float
     """An agent that says nothing for longer hangs."""
+    command: tuple[str, ...] = COMMAND
+    oom_kills: Callable[[], int | None] = oom_kills
+    """Counts processes that the kernel has killed for memory."""
 
 
 def live(order: Order, place: Place) -> Generator[TrialEvent, None, None]:
@@ -48,11 +63,11 @@ def live(order: Order, place: Place) -> Generator[TrialEvent, None, None]:
     for memory, a Ctrl-C while this waits. The order is stamped with the instant just
     before the start. Closing the generator ends the agent.
     """
-    kills = oom_kills()
+    kills = place.oom_kills()
     order = replace(order, spawned_ns=place.clock.now_ns())
-    with spawn(COMMAND, place.environment, name="agent") as link:
+    with spawn(place.command, place.environment, name="agent") as link:
         keep_to(link.pid, place.model_cores)
-        with sampled(link.pid, place.clock, place.other_cores) as sampler:
+        with place.sampled(link.pid) as sampler:
             talk = Conversation(link, place.clock, silence_s=place.silence_s)
             watch = _Watch(order, place.clock, sampler)
             try:
@@ -62,7 +77,7 @@ def live(order: Order, place: Place) -> Generator[TrialEvent, None, None]:
                 watch.end(Outcome.HUNG, str(error))
                 link.kill()
             except LinkClosed:
-                watch.end(*_autopsy(link, place.clock, kills, watch.peak_rss))
+                watch.end(*_autopsy(link, place, kills, watch.peak_rss))
             except LinkError as error:
                 watch.end(Outcome.CRASHED, str(error))
                 link.kill()
@@ -80,7 +95,7 @@ class _Watch:
 
     order: Order
     clock: Clock
-    sampler: ProcessSampler
+    sampler: Sampler
     queries: int = 0
     peak_rss: float = 0.0
     ended: TrialEnded = field(init=False)
@@ -132,10 +147,10 @@ class _Watch:
 
 
 def _autopsy(
-    link: ChildLink, clock: Clock, kills: int | None, peak_rss: float
+    link: ChildLink, place: Place, kills: int | None, peak_rss: float
 ) -> tuple[Outcome, str]:
-    status = link.exit_status(Deadline.after(_EXIT_S, clock))
-    now = oom_kills()
+    status = link.exit_status(Deadline.after(_EXIT_S, place.clock))
+    now = place.oom_kills()
     was_killed = kills is not None and now is not None and now > kills
     is_near = peak_rss >= _NEAR_LIMIT * memory_limit_bytes()
     return outcome_of_exit(

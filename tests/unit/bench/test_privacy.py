@@ -17,7 +17,7 @@ from harness.catalogue.bindings import InputBindings
 from harness.catalogue.describe import describe
 from harness.errors import ExitCode, TargetError
 from harness.loadgen.wire import Order, Task
-from harness.targets.host import clean_environment
+from harness.targets.apart import clean_environment
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed"

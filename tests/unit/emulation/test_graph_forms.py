@@ -362,3 +362,12 @@ def test_shapes_that_a_graph_computes_from_shapes_are_followed() -> None:
 
     assert cost.macs == 6 * 64
     assert cost.unknown_shapes == ()
+
+
+def test_a_product_that_lacks_an_operand_is_costed_by_bytes() -> None:
+    node = helper.make_node("FusedConv", ["x"], ["y"], domain="com.microsoft")
+
+    cost = cost_of_model(model_of([node], [value("x", [1, 8, 4, 4])]))
+
+    assert cost.macs == 0
+    assert cost.unknown_operators == ("FusedConv",)

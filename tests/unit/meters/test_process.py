@@ -10,7 +10,8 @@ from harness.clock import SystemClock, VirtualClock
 from harness.domain.origin import Origin
 from harness.domain.reading import ReadingBlock
 from harness.links.pipe import spawn
-from harness.meters.process import ProcessSampler, keep_to, sampled
+from harness.meters.kernel import keep_to
+from harness.meters.process import ProcessSampler, sampled
 
 
 def by_name(sampler: ProcessSampler) -> dict[str, ReadingBlock]:

@@ -179,3 +179,37 @@ def test_a_laboratory_that_is_not_accredited_shows_no_accreditation(
     lab = load_lab(path)
 
     assert "lab.accreditation" not in lab.info.fields
+
+
+def test_what_is_known_of_a_board_stands_under_its_address(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(
+        'format = "duanping/lab/1"\n'
+        "[targets.wearable]\n"
+        'address = "linux@ssh:root@192.168.7.2"\n'
+        'host_key = "SHA256:abc"\n'
+        'client_key = "keys/board"\n'
+        "[targets.xr]\n"
+        'address = "linux@ssh:root@192.168.7.3"\n'
+    )
+
+    lab = load_lab(path)
+
+    board = lab.boards["linux@ssh:root@192.168.7.2"]
+    assert board.host_key == "SHA256:abc"
+    assert board.client_key == str(tmp_path / "keys" / "board")
+    assert board.python == "python3"
+    assert list(lab.boards) == ["linux@ssh:root@192.168.7.2"]
+
+
+def test_a_key_for_what_is_no_board_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(
+        'format = "duanping/lab/1"\n'
+        "[targets.wearable]\n"
+        'address = "local@"\n'
+        'host_key = "SHA256:abc"\n'
+    )
+
+    with pytest.raises(SchemaError, match="'host_key' is for boards"):
+        load_lab(path)

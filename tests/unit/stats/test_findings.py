@@ -24,6 +24,7 @@ from harness.domain.query import (
     OverheadMeasured,
     Phase,
 )
+from harness.domain.reading import Channel, ReadingBlock
 from harness.domain.record import LabInfo, RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, Server, Sustained
 from harness.domain.sut import ConditionsReached
@@ -320,6 +321,46 @@ def test_a_hot_start_is_found_where_a_limit_is_declared() -> None:
 
     assert hot["throttled-at-start"].values == {"limit_degc": 35.0, "start_degc": 41.0}
     assert "throttled-at-start" not in cool
+
+
+def test_a_processor_that_was_held_back_is_told_whenever_it_was() -> None:
+    record = a_record(["kws"])
+    held = ReadingBlock(
+        channel=Channel(name="throttle", unit="1", source="kernel"),
+        clock="board",
+        origin=Origin.MEASURED,
+        times_ns=array("q", [1, 2, 3]),
+        values=array("d", [0.0, 2.0, 0.0]),
+    )
+    free = replace(held, values=array("d", [0.0, 0.0, 0.0]))
+
+    during = findings_of(
+        changed(record, DEVICE, lambda t: replace(t, readings=(held,)))
+    )
+    before = findings_of(changed(record, DEVICE, surroundings(throttle=1.0)))
+    never = findings_of(changed(record, DEVICE, lambda t: replace(t, readings=(free,))))
+
+    assert during["throttled"].values == {
+        "at_start": 0.0,
+        "readings": 3,
+        "throttled": 1,
+    }
+    assert during["throttled"].severity is Severity.CONDITIONAL
+    assert before["throttled"].values["at_start"] == 1.0
+    assert "throttled" not in never
+
+
+def test_a_model_in_firmware_is_not_taken_for_the_file_of_the_plan() -> None:
+    record = changed(
+        a_record(["kws"]),
+        DEVICE,
+        lambda trial: replace(trial, notes={"firmware_model": "kws01"}),
+    )
+
+    found = findings_of(record)["firmware-model"]
+
+    assert found.values["firmware"] == "kws01"
+    assert found.severity is Severity.CONDITIONAL
 
 
 def test_an_official_run_wants_a_temperature_and_its_specimens() -> None:

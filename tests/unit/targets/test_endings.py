@@ -3,8 +3,8 @@
 import pytest
 
 from harness.domain.query import Outcome
+from harness.targets.apart import clean_environment, share_cores
 from harness.targets.conversation import outcome_of_exit
-from harness.targets.host import clean_environment, share_cores
 
 
 @pytest.mark.parametrize(

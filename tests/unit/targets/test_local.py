@@ -34,14 +34,15 @@ from harness.domain.query import (
 )
 from harness.domain.scenario import ColdStart, Periodic, Sustained
 from harness.domain.workload import InputSpec
-from harness.errors import DeployMismatch, Unsupported
+from harness.errors import DeployMismatch, SchemaError
 from harness.loadgen.wire import Order, Task, encode_order
 from harness.plugins import Address
 from harness.runtimes.onnxbytes import identity_model
 from harness.targets.agentlife import COMMAND
+from harness.targets.apart import clean_environment
 from harness.targets.base import Deployment, Target
-from harness.targets.host import clean_environment
-from harness.targets.local import LocalTarget, longest_silence_s, open_target
+from harness.targets.local import LocalTarget, open_target
+from harness.targets.performing import longest_silence_s
 from harness.testing.builders import a_model, a_profile, a_trial
 from harness.units import NS_PER_S
 
@@ -399,7 +400,7 @@ def test_preparing_reads_conditions_and_changes_nothing(target: LocalTarget) -> 
 
 def test_this_machine_takes_no_link() -> None:
     with (
-        pytest.raises(Unsupported, match="needs no link"),
+        pytest.raises(SchemaError, match="needs no link"),
         open_target(Address.parse("local@somewhere"), a_profile()),
     ):
         pass

@@ -1,0 +1,77 @@
+"""``python3 -m harness.targets.board VERB …``: see `harness.targets.board`."""
+
+import sys
+from pathlib import Path
+
+from harness.clock import SystemClock
+from harness.links.filedigest import digest_of
+from harness.meters.kernel import Kernel
+from harness.targets.board import conditions, lock
+from harness.targets.board.facts import describe
+from harness.targets.board.job import RunFolder, decode_job, speak
+from harness.targets.board.relay import relay
+
+
+def main(verb: str, *words: str) -> None:
+    """Carry one verb out; lines of JSON to standard output."""
+    match verb, words:
+        case "facts", ():
+            _say(speak("facts", facts=describe(Kernel())))
+        case "digest", files:
+            _say(speak("digest", sha256=_digest([Path(file) for file in files])))
+        case "hold", (base, token, holder):
+            lock.hold(Path(base), token, holder)
+        case "conditions", (base,):
+            conditions.hold(Path(base), Kernel(), SystemClock())
+        case "run", (base, folder):
+            _run(Path(base), RunFolder(Path(folder)))
+        case "follow", (folder, offset):
+            _follow(RunFolder(Path(folder)), int(offset))
+        case "now", ():
+            _tell_time()
+        case _:
+            sys.exit(f"no such verb: {verb} {' '.join(words)}")
+
+
+def _run(base: Path, folder: RunFolder) -> None:
+    # only a run needs numpy: a board without it can still say what it is
+    from harness.targets.board.keeper import detach  # noqa: PLC0415
+
+    job = decode_job(sys.stdin.buffer.readline())
+    try:
+        with lock.busy_for(base):
+            detach(job, folder)
+    except BlockingIOError:
+        _say(speak("refused", reason="Another run is going on on this board"))
+        return
+    except OSError as error:
+        _say(speak("refused", reason=f"The board cannot start a run: {error}"))
+        return
+    relay(folder, 0)
+
+
+def _follow(folder: RunFolder, offset: int) -> None:
+    if not folder.journal.is_file():
+        _say(speak("refused", reason="The run's journal is no longer on the board"))
+        return
+    relay(folder, offset)
+
+
+def _digest(files: list[Path]) -> str:
+    """Give the digest of files that are all there; else nothing."""
+    return digest_of(files) if all(file.is_file() for file in files) else ""
+
+
+def _tell_time() -> None:
+    """Answer each line with the board's clock, so that the host can relate its own."""
+    clock = SystemClock()
+    while sys.stdin.buffer.readline():
+        _say(speak("now", at_ns=clock.now_ns()))
+
+
+def _say(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Microcontrollers with firmware that speaks the MLPerf Tiny / EEMBC protocol."""

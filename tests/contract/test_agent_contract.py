@@ -1,0 +1,41 @@
+"""The agent protocol, held to one contract over every transport that is here."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from harness.domain.board import Board
+from harness.plugins import Address
+from harness.targets.base import Target
+from harness.targets.local import open_target as open_local
+from harness.targets.ssh import open_target as open_ssh
+from harness.testing.agentcontract import AgentContract
+from harness.testing.builders import a_profile
+from harness.testing.sshdbench import find_sshd, running_sshd
+
+
+class TestLocal(AgentContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls) -> Iterator[Target]:
+        with open_local(Address.parse("local@"), a_profile()) as opened:
+            yield opened
+
+
+@pytest.mark.skipif(find_sshd() is None, reason="sshd is not installed")
+class TestSsh(AgentContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+        folder = tmp_path_factory.mktemp("sshd")
+        with running_sshd(folder) as sshd:
+            board = Board(
+                host_key=sshd.host_key,
+                client_key=str(sshd.client_key),
+                python=sys.executable,
+                folder=str(folder / "board"),
+            )
+            address = Address.parse(f"linux@ssh:127.0.0.1:{sshd.port}")
+            with open_ssh(address, a_profile(), board=board) as target:
+                yield target
