@@ -50,7 +50,7 @@ def run(
         typer.Option(
             help="Where the model runs: emulated@ (a model of the device; the default "
             "without a lab file), local@ (this machine is the device) or a board, "
-            "such as linux@ssh:root@192.168.7.2."
+            "such as linux@ssh:root@192.168.7.2 or android@adb:SERIAL."
         ),
     ] = None,
     meter: Annotated[

@@ -7,6 +7,7 @@ from harness.clock import SystemClock
 from harness.links.filedigest import digest_of
 from harness.meters.kernel import Kernel
 from harness.targets.board import conditions, lock
+from harness.targets.board.android import PhoneKernel
 from harness.targets.board.facts import describe
 from harness.targets.board.job import RunFolder, decode_job, speak
 from harness.targets.board.relay import relay
@@ -22,7 +23,7 @@ def main(verb: str, *words: str) -> None:
         case "hold", (base, token, holder):
             lock.hold(Path(base), token, holder)
         case "conditions", (base,):
-            conditions.hold(Path(base), Kernel(), SystemClock())
+            conditions.hold(Path(base), PhoneKernel(), SystemClock())
         case "run", (base, folder):
             _run(Path(base), RunFolder(Path(folder)))
         case "follow", (folder, offset):

@@ -67,6 +67,7 @@ class Stand:
             "load_average": kernel.load_average(),
             "is_on_battery": None if charger is None else not charger,
             "throttle": kernel.throttle(),
+            "charge": kernel.charge(),
             "anchor_ns": anchor_ns,
         }
 
