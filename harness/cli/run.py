@@ -1,5 +1,6 @@
 """``duanping run``: plan → bench → record → estimates → grade → report."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +20,14 @@ from harness.bench.intake import (
 from harness.bench.metering import Metering, metered
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
+from harness.cli._detached import LATER, collect_run, leave_run, require_no_meter
 from harness.cli._interrupt import resumable
 from harness.cli._progress import RunProgress, announced
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.plan import Boundary, Plan
 from harness.domain.requirement import Tier
-from harness.errors import HarnessError, UsageError
+from harness.errors import ExitCode, HarnessError, UsageError
 from harness.meters.exports.reading import TraceFile
 from harness.planning import RECORDED, expected_seconds
 from harness.record.bundle import RecordWriter
@@ -118,6 +120,20 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a bundle that was cut short.")
     ] = None,
+    detached: Annotated[
+        bool,
+        typer.Option(
+            "--detached",
+            help="Leave the run on the board, which executes it without its link.",
+        ),
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(help="With --detached: seconds until the board begins."),
+    ] = 60.0,
+    collect: Annotated[
+        Path | None, typer.Option(help="Collect the run of this bundle from its board.")
+    ] = None,
     gate: Annotated[
         Tier | None,
         typer.Option(help="Exit 0 if this tier is met, 1 if missed, 5 if unknown."),
@@ -157,11 +173,17 @@ def run(
         seed=seed,
         provider=provider,
     )
-    bundle = (
-        _start(request, out, console)
-        if resume is None
-        else _go_on(resume, request, console)
-    )
+    if detached:
+        require_no_meter(request)
+        leave_run(replace(request, meter=LATER), out, wait, console)
+        return ExitCode.OK
+    if collect is not None:
+        collect_run(collect, request.lab, console)
+        bundle = collect
+    elif resume is not None:
+        bundle = _go_on(resume, request, console)
+    else:
+        bundle = _start(request, out, console)
     fault = _add_power(bundle, power_trace, console)
     derived = derive(bundle, language=None if no_report else lang, tiers=None)
     print_result(derived, as_json=as_json)

@@ -5,7 +5,7 @@ without one, the only phone that is connected.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from harness.clock import SystemClock
@@ -32,8 +32,11 @@ def open_target(
     *,
     board: Board = NO_BOARD,
     patience: Patience | None = None,
+    is_held: bool = True,
 ) -> Iterator[RemoteTarget]:
     """Open a phone and keep it for ourselves while the context is open.
+
+    Not held, it can only be asked what a run that was left there has done.
 
     Raises LinkError where it is not there or not allowed to us, Unsupported where it
     cannot run the agent, TargetError where another lab holds it.
@@ -50,7 +53,7 @@ def open_target(
             opener=runtime_opener,
             address=str(address),
         )
-        with target.held():
+        with target.held() if is_held else nullcontext():
             yield target
 
 
