@@ -24,7 +24,6 @@ from harness.catalogue.language import (
     title_of,
 )
 from harness.catalogue.pipeline import pipeline_artifact
-from harness.domain.board import Board
 from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
@@ -88,8 +87,6 @@ class Request:
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
-    is_detached: bool = False
-    """Whether the link to a board is let go while a trial is executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,22 +405,3 @@ def _require_same(model: ModelArtifact, path: Path) -> None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def let_alone(intake: Intake, request: Request) -> Intake:
-    """Have the plan's board executed without its link, where the user asked for it.
-
-    Raises Unsupported for a target that has no link to let go.
-    """
-    if not request.is_detached:
-        return intake
-    address = intake.plan.trials[0].target
-    if not address.startswith(LINUX):
-        raise Unsupported(
-            "Only a Linux board can be let alone",
-            where=address,
-            remedy="Leave --detached out, or name a board: linux@ssh:user@host.",
-        )
-    lab = intake.lab
-    board = replace(lab.boards.get(address, Board()), is_detached=True)
-    return replace(intake, lab=replace(lab, boards={**lab.boards, address: board}))

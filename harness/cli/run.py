@@ -2,6 +2,7 @@
 
 import tempfile
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,6 @@ from harness.bench.intake import (
     Request,
     gather,
     gather_again,
-    let_alone,
     parse_claim,
     supply_of,
 )
@@ -23,6 +23,7 @@ from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
+from harness.cli._detached import LATER, collect_run, leave_run, require_no_meter
 from harness.cli._interrupt import resumable
 from harness.cli._items import wanted_items, with_items
 from harness.cli._progress import RunProgress, announced
@@ -32,7 +33,7 @@ from harness.clock import SystemClock
 from harness.domain.labelled import Metric
 from harness.domain.plan import Boundary, Plan
 from harness.domain.requirement import Tier
-from harness.errors import HarnessError, UsageError
+from harness.errors import ExitCode, HarnessError, UsageError
 from harness.meters.exports.reading import TraceFile
 from harness.planning import RECORDED, expected_seconds
 from harness.record.bundle import RecordWriter
@@ -57,7 +58,7 @@ def run(
         typer.Option(
             help="Where the model runs: emulated@ (a model of the device; the default "
             "without a lab file), local@ (this machine is the device) or a board, "
-            "such as linux@ssh:root@192.168.7.2."
+            "such as linux@ssh:root@192.168.7.2 or android@adb:SERIAL."
         ),
     ] = None,
     meter: Annotated[
@@ -168,6 +169,20 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a bundle that was cut short.")
     ] = None,
+    detached: Annotated[
+        bool,
+        typer.Option(
+            "--detached",
+            help="Leave the run on the board, which executes it without its link.",
+        ),
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(help="With --detached: seconds until the board begins."),
+    ] = 60.0,
+    collect: Annotated[
+        Path | None, typer.Option(help="Collect the run of this bundle from its board.")
+    ] = None,
     gate: Annotated[
         Tier | None,
         typer.Option(help="Exit 0 if this tier is met, 1 if missed, 5 if unknown."),
@@ -179,13 +194,6 @@ def run(
     provider: Annotated[
         str, typer.Option(help="Execution provider of the runtime.")
     ] = "CPUExecutionProvider",
-    detached: Annotated[
-        bool,
-        typer.Option(
-            "--detached",
-            help="Let a board's link go while it measures, and collect afterwards.",
-        ),
-    ] = False,
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Leave the report for later.")
     ] = False,
@@ -216,16 +224,21 @@ def run(
         provider=provider,
         talk=parse_talk(model, prompt_tokens, output_tokens, users),
         checks_network=check_network,
-        is_detached=detached,
     )
+    if detached:
+        require_no_meter(request)
+        leave_run(replace(request, meter=LATER), out, wait, console)
+        return ExitCode.OK
     wanted = wanted_items(dataset, metric, parent, goes_on=skip_broken)
     with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
         request = with_items(request, wanted, Path(scratch), console)
-        bundle = (
-            _start(request, out, console)
-            if resume is None
-            else _go_on(resume, request, console)
-        )
+        if collect is not None:
+            collect_run(collect, request.lab, console)
+            bundle = collect
+        elif resume is not None:
+            bundle = _go_on(resume, request, console)
+        else:
+            bundle = _start(request, out, console)
     fault = _add_power(bundle, power_trace, console)
     derived = derive(bundle, language=None if no_report else lang, tiers=None)
     print_result(derived, as_json=as_json)
@@ -285,7 +298,7 @@ def _add_power(
 
 def _start(request: Request, out: Path, console: Console) -> Path:
     with announced(console, "Preparing models …"):
-        intake = let_alone(gather(request, lambda _: None), request)
+        intake = gather(request, lambda _: None)
     _say_what_is_coming(intake, console)
     clock = SystemClock()
     with (
@@ -305,7 +318,7 @@ def _start(request: Request, out: Path, console: Console) -> Path:
 def _go_on(bundle: Path, request: Request, console: Console) -> Path:
     record = read_record(bundle)
     with announced(console, "Preparing models …"):
-        intake = let_alone(gather_again(record, request, lambda _: None), request)
+        intake = gather_again(record, request, lambda _: None)
     clock = SystemClock()
     with (
         _open_meter(intake, clock) as metering,

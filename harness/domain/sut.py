@@ -34,6 +34,8 @@ class ConditionsReached:
     busy_cores: float | None = None
     """Cores that were busy just before the trial, while the harness did nothing."""
     is_on_battery: bool | None = None
+    charge: float | None = None
+    """Of the battery, 0 … 1."""
     throttle: float | None = None
     """How hard the kernel held the processor back; 0: not at all."""
     anchor_ratio: float | None = None

@@ -107,7 +107,7 @@ class Fitted:
     def _digest(self, shell: Shell, files: Sequence[str]) -> str:
         until = Deadline.after(_ASK_S, self.clock)
         done = shell.run(self.command("digest", *files), until)
-        return str(_answer(done.stdout, shell, done.stderr)["sha256"])
+        return str(answer(done.stdout, shell, done.stderr)["sha256"])
 
 
 def fit_out(shell: Shell, board: Board, clock: Clock) -> Fitted:
@@ -146,7 +146,7 @@ def _look(shell: Shell, board: Board, clock: Clock) -> dict[str, Any]:
             remedy="Install Python 3.11 or newer there, or say where it is: "
             'python = "/path" in lab.toml.',
         )
-    found = _answer(done.stdout, shell, done.stderr)
+    found = answer(done.stdout, shell, done.stderr)
     major, minor = found["version"]
     if (major, minor) < PYTHON_FLOOR:
         raise Unsupported(
@@ -234,7 +234,7 @@ def _unpacked(
 
 def _require_runtime(shell: Shell, fitted: Fitted, found: dict[str, Any]) -> None:
     done = shell.run(fitted.command("facts"), Deadline.after(_ASK_S, fitted.clock))
-    facts = _answer(done.stdout, shell, done.stderr)["facts"]
+    facts = answer(done.stdout, shell, done.stderr)["facts"]
     for name, key in (("numpy", "numpy"), ("onnxruntime", "runtime_version")):
         if key not in facts:
             raise Unsupported(
@@ -245,7 +245,7 @@ def _require_runtime(shell: Shell, fitted: Fitted, found: dict[str, Any]) -> Non
             )
 
 
-def _answer(data: bytes, shell: Shell, errors: str) -> dict[str, Any]:
+def answer(data: bytes, shell: Shell, errors: str) -> dict[str, Any]:
     """Give the one line of ours in what a command said."""
     for line in data.splitlines():
         if line.startswith(b'{"line"'):

@@ -44,8 +44,7 @@ from harness.links.filedigest import digest_of, model_files
 from harness.links.shell import LineLink, Shell
 from harness.planning import expected_seconds
 from harness.targets.base import Deployment
-from harness.targets.board.conditions import Asked
-from harness.targets.board.job import CLOCK, Job, encode_job
+from harness.targets.board.job import CLOCK, Asked, Job, encode_job
 from harness.targets.fitting import Fitted
 from harness.targets.follower import Follower, come_back, parsed
 from harness.targets.power import power_cycle

@@ -1,7 +1,7 @@
 """``linux@ssh:user@host:port``: a Linux board over SSH, its key pinned beforehand."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +30,11 @@ def open_target(
     *,
     board: Board = NO_BOARD,
     patience: Patience | None = None,
+    is_held: bool = True,
 ) -> Iterator[RemoteTarget]:
     """Open a board and keep it for ourselves while the context is open.
+
+    Not held, it can only be asked what a run that was left there has done.
 
     Raises LinkError where it is not there or is another one, Unsupported where it
     cannot run the agent, TargetError where another lab holds it.
@@ -47,7 +50,7 @@ def open_target(
             opener=runtime_opener,
             address=str(address),
         )
-        with target.held():
+        with target.held() if is_held else nullcontext():
             yield target
 
 

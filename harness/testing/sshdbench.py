@@ -128,7 +128,7 @@ class Cable:
         self._listening.bind(("127.0.0.1", 0))
         self._listening.listen()
         self.port = int(self._listening.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self.serve, daemon=True).start()
 
     def cut(self) -> None:
         """Break every connection and let none through until it is plugged in."""
@@ -147,7 +147,8 @@ class Cable:
         self.cut()
         self._listening.close()
 
-    def _accept(self) -> None:
+    def serve(self) -> None:
+        """Take connections until the cable is taken away."""
         while True:
             try:
                 near, _ = self._listening.accept()

@@ -7,9 +7,11 @@ import pytest
 
 from harness.domain.board import Board
 from harness.plugins import Address
+from harness.targets.adb import open_target as open_adb
 from harness.targets.base import Target
 from harness.targets.local import open_target as open_local
 from harness.targets.ssh import open_target as open_ssh
+from harness.testing.adbdbench import running_adbd, why_not
 from harness.testing.agentcontract import AgentContract
 from harness.testing.builders import a_profile
 from harness.testing.sshdbench import find_sshd, running_sshd
@@ -38,4 +40,18 @@ class TestSsh(AgentContract):
             )
             address = Address.parse(f"linux@ssh:127.0.0.1:{sshd.port}")
             with open_ssh(address, a_profile(), board=board) as target:
+                yield target
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+class TestAdb(AgentContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+        folder = tmp_path_factory.mktemp("adbd")
+        with pytest.MonkeyPatch.context() as patch, running_adbd(folder) as port:
+            patch.setenv("HOME", str(folder))  # adb makes a key of its own there
+            board = Board(python=sys.executable, folder=str(folder / "phone"))
+            address = Address.parse(f"android@adb:127.0.0.1:{port}")
+            with open_adb(address, a_profile(), board=board) as target:
                 yield target

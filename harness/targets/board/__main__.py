@@ -1,14 +1,16 @@
 """``python3 -m harness.targets.board VERB …``: see `harness.targets.board`."""
 
+import shutil
 import sys
 from pathlib import Path
 
 from harness.clock import SystemClock
 from harness.links.filedigest import digest_of
 from harness.meters.kernel import Kernel
-from harness.targets.board import conditions, lock
+from harness.targets.board import conditions, lock, series
+from harness.targets.board.android import PhoneKernel
 from harness.targets.board.facts import describe
-from harness.targets.board.job import RunFolder, decode_job, speak
+from harness.targets.board.job import RunFolder, decode_job, decode_series, speak
 from harness.targets.board.relay import relay
 
 
@@ -22,13 +24,29 @@ def main(verb: str, *words: str) -> None:
         case "hold", (base, token, holder):
             lock.hold(Path(base), token, holder)
         case "conditions", (base,):
-            conditions.hold(Path(base), Kernel(), SystemClock())
+            conditions.hold(Path(base), PhoneKernel(), SystemClock())
         case "run", (base, folder):
             _run(Path(base), RunFolder(Path(folder)))
         case "follow", (folder, offset):
             _follow(RunFolder(Path(folder)), int(offset))
         case "now", ():
             _tell_time()
+        case _:
+            _alone(verb, *words)
+
+
+def _alone(verb: str, *words: str) -> None:
+    """Carry out a verb of a run that is executed with nobody there."""
+    match verb, words:
+        case "leave", (base, folder):
+            _leave(Path(base), Path(folder))
+        case "look", (folder,):
+            _say(series.look(Path(folder)))
+        case "give", (folder, number):
+            sys.stdout.buffer.writelines(series.given(Path(folder), int(number)))
+        case "forget", (folder,):
+            shutil.rmtree(folder)
+            _say(speak("forgotten"))
         case _:
             sys.exit(f"no such verb: {verb} {' '.join(words)}")
 
@@ -48,6 +66,22 @@ def _run(base: Path, folder: RunFolder) -> None:
         _say(speak("refused", reason=f"The board cannot start a run: {error}"))
         return
     relay(folder, 0)
+
+
+def _leave(base: Path, folder: Path) -> None:
+    # only a run needs numpy: a board without it can still say what it is
+    from harness.targets.board.performance import detach_series  # noqa: PLC0415
+
+    order = decode_series(sys.stdin.buffer.readline())
+    try:
+        with lock.busy_for(base):
+            detach_series(order, folder)
+    except BlockingIOError:
+        _say(speak("refused", reason="Another run is going on on this board"))
+    except OSError as error:
+        _say(speak("refused", reason=f"The board cannot start a run: {error}"))
+    else:
+        _say(speak("left"))
 
 
 def _follow(folder: RunFolder, offset: int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.clock import Clock, Deadline
 from harness.errors import ConditionNotReached
 from harness.meters.kernel import Kernel
-from harness.targets.board.job import speak
+from harness.targets.board.job import Asked, speak
 from harness.targets.board.relay import is_locked
 from harness.units import NS_PER_S
 
@@ -27,18 +27,6 @@ _ANCHOR = bytes(1 << 20)
 _ANCHOR_ROUNDS = 8
 _LOOK_EVERY_S = 1.0
 _WATCH_S = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the host asks for; None: nothing."""
-
-    governor: str | None = None
-    max_start_degc: float | None = None
-    anchor_ns: int | None = None
-    """The anchor's time at the start of the run; None: this is the start."""
-    patience_s: float = 300.0
-    """How long the board may take to cool down."""
 
 
 @dataclass(slots=True)
@@ -67,6 +55,7 @@ class Stand:
             "load_average": kernel.load_average(),
             "is_on_battery": None if charger is None else not charger,
             "throttle": kernel.throttle(),
+            "charge": kernel.charge(),
             "anchor_ns": anchor_ns,
         }
 
@@ -106,7 +95,7 @@ class Stand:
                     remedy="Cool it or its surroundings, end what else runs on it, "
                     "or ask for device_max_start above that in the profile.",
                 )
-            _rest(self.clock, _LOOK_EVERY_S)
+            rest(self.clock, _LOOK_EVERY_S)
 
     def _anchored(self, reference_ns: int | None, patience: Deadline) -> int:
         """Time the anchor until it is as fast as at the start; it also warms up."""
@@ -121,7 +110,7 @@ class Stand:
                     remedy="The board is held back: look at its heat, its supply and "
                     "what else runs on it, then run again with --resume.",
                 )
-            _rest(self.clock, _LOOK_EVERY_S)
+            rest(self.clock, _LOOK_EVERY_S)
 
     def _timed(self) -> int:
         begun_ns = self.clock.now_ns()
@@ -130,7 +119,7 @@ class Stand:
 
     def _busy_cores(self) -> float | None:
         before = self.kernel.cpu_ticks()
-        _rest(self.clock, _WATCH_S)
+        rest(self.clock, _WATCH_S)
         after = self.kernel.cpu_ticks()
         if before is None or after is None or after[1] <= before[1]:
             return None
@@ -183,10 +172,11 @@ def hold(base: Path, kernel: Kernel, clock: Clock) -> None:
         out.flush()
         if not sys.stdin.buffer.readline():
             while is_locked(base / "busy"):
-                _rest(clock, _LOOK_EVERY_S)
+                rest(clock, _LOOK_EVERY_S)
         failed = stand.put_back()
     out.write(speak("back", failed=failed))
 
 
-def _rest(clock: Clock, seconds: float) -> None:
+def rest(clock: Clock, seconds: float) -> None:
+    """Let that time pass."""
     clock.wait_until(clock.now_ns() + round(seconds * NS_PER_S))

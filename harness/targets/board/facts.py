@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.meters.kernel import Kernel
+from harness.targets.board.android import phone_facts
 
 _MODEL = Path("proc/device-tree/model")
 
@@ -30,7 +31,8 @@ def describe(kernel: Kernel) -> dict[str, str]:
         "boot": kernel.boot_id(),
         "thermal_zones": ", ".join(kernel.zones_degc()),
     }
-    return {key: value for key, value in facts.items() if value}
+    known = {key: value for key, value in facts.items() if value}
+    return known | phone_facts()
 
 
 def _cpu_name(kernel: Kernel) -> str:

@@ -43,14 +43,54 @@ def encode_job(job: Job) -> bytes:
 
 def decode_job(data: bytes) -> Job:
     """Read a job. Raises LinkError for what is none."""
+    job: Job = _decoded(Job, data)
+    return job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Conditions that the host asks for; None: nothing."""
+
+    governor: str | None = None
+    max_start_degc: float | None = None
+    anchor_ns: int | None = None
+    """The anchor's time at the start of the run; None: this is the start."""
+    patience_s: float = 300.0
+    """How long the board may take to cool down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Trials that a board executes one after the other, with nobody there."""
+
+    jobs: tuple[Job, ...]
+    asked: Asked
+    """Conditions before each."""
+    wait_s: float
+    """Before the first: time to let go of cable and network."""
+    rest_s: float
+    """After each."""
+
+
+def encode_series(series: Series) -> bytes:
+    """Give a series as one line."""
+    return wire.line(wire.to_plain(series))
+
+
+def decode_series(data: bytes) -> Series:
+    """Read a series. Raises LinkError for what is none."""
+    series: Series = _decoded(Series, data)
+    return series
+
+
+def _decoded(form: type, data: bytes) -> Any:  # noqa: ANN401 - of that form
     try:
-        job: Job = wire.build(Job, json.loads(data))
+        return wire.build(form, json.loads(data))
     except (KeyError, TypeError, ValueError) as error:
         raise LinkError(
             f"What reached the board is no job ({error!r})",
             remedy="Both ends must run the same version of the harness.",
         ) from error
-    return job
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,15 +43,11 @@ def detach(job: Job, folder: RunFolder) -> None:
 
     It inherits the files that are open here, and so keeps the locks on them.
     """
-    folder.path.mkdir(parents=True)
-    folder.last.write_bytes(b" " * LAST_BYTES)
-    folder.boot.write_text(Kernel().boot_id())
-    folder.lease.touch()
-    folder.journal.touch()
+    make_folder(folder)
     alive = folder.alive.open("w")
     fcntl.flock(alive, fcntl.LOCK_EX)
     if os.fork() == 0:
-        _become_daemon(folder)
+        become_daemon(folder.path / "errors")
         status = 1
         try:
             keep(job, folder)
@@ -61,11 +57,21 @@ def detach(job: Job, folder: RunFolder) -> None:
     alive.close()
 
 
-def _become_daemon(folder: RunFolder) -> None:
+def make_folder(folder: RunFolder) -> None:
+    """Make a run's files, with room for its last words. Raises OSError."""
+    folder.path.mkdir(parents=True)
+    folder.last.write_bytes(b" " * LAST_BYTES)
+    folder.boot.write_text(Kernel().boot_id())
+    folder.lease.touch()
+    folder.journal.touch()
+
+
+def become_daemon(errors: Path) -> None:
+    """Leave the session of whoever started us; errors go to a file."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
-    errors = os.open(folder.path / "errors", os.O_WRONLY | os.O_CREAT, 0o600)
-    for number, descriptor in enumerate((nothing, nothing, errors)):
+    said = os.open(errors, os.O_WRONLY | os.O_CREAT, 0o600)
+    for number, descriptor in enumerate((nothing, nothing, said)):
         os.dup2(descriptor, number)
     # a shell may have started us with the signal ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)

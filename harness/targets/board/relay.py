@@ -48,7 +48,7 @@ def relay(folder: RunFolder, offset: int) -> None:
                 continue
             out.flush()
             beat = Deadline.after(BEAT_S, clock)
-    out.write(speak("over", reason=_ending(folder)))
+    out.write(speak("over", reason=ending(folder)))
     out.flush()
     listener.is_closed.wait()
 
@@ -63,7 +63,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _ending(folder: RunFolder) -> str:
+def ending(folder: RunFolder) -> str:
     """Say why the journal may end without ``done``."""
     words = folder.last.read_text(errors="replace").strip()
     if words:

@@ -139,11 +139,13 @@ def test_a_probe_without_a_target_says_where_to_write_one(
     assert "lab.toml" in capsys.readouterr().err
 
 
-def test_only_a_board_can_be_let_alone(
+def test_only_a_board_or_a_phone_can_be_left_alone(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del desk
     words = ("run", "--preset", "rapid", "--target", "local@", "--detached")
 
     assert call(monkeypatch, *words) == ExitCode.USAGE
-    assert "Only a Linux board can be let alone" in capsys.readouterr().err
+    assert (
+        "Only a board or a phone can go on without its link" in capsys.readouterr().err
+    )

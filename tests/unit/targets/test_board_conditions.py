@@ -8,7 +8,8 @@ import pytest
 from harness.clock import VirtualClock
 from harness.errors import ConditionNotReached
 from harness.meters.kernel import Kernel
-from harness.targets.board.conditions import Asked, Stand, standing
+from harness.targets.board.conditions import Stand, standing
+from harness.targets.board.job import Asked
 from harness.units import NS_PER_S
 
 ZONE = "sys/class/thermal/thermal_zone0/temp"
