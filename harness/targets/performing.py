@@ -178,9 +178,6 @@ class Performer:
         )
 
 
-_SLOWEST_TOKEN_S = 0.1
-
-
 def longest_silence_s(trial: Trial) -> float:
     """Say how long an agent may rightly say nothing: idle, marks, a busy schedule."""
     window_ns = trial.minimum.duration_ns
