@@ -82,6 +82,7 @@ def collect(
     where it did not come to the end of every trial; those that it did are safe.
     """
     plan, name = writer.plan, writer.bundle.name
+    require_detachable(plan)
     address = Address.parse(plan.trials[0].target)
     opener = plugins.find(plugins.TARGETS, address.driver)
     board = boards.get(str(address), Board())

@@ -30,6 +30,18 @@ def require_no_meter(request: Request) -> None:
         )
 
 
+def require_one_way(
+    resume: Path | None, collected: Path | None, *, is_detached: bool
+) -> None:
+    """Raise UsageError where more than one of these was asked for."""
+    if sum((is_detached, collected is not None, resume is not None)) > 1:
+        raise UsageError(
+            "A run is left, collected or gone on with, one at a time",
+            where="--detached, --collect, --resume",
+            remedy="Keep one of them.",
+        )
+
+
 def leave_run(request: Request, out: Path, wait_s: float, console: Console) -> Path:
     """Leave a run on its board, and say when and how to collect it."""
     if wait_s < 0:

@@ -23,7 +23,13 @@ from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
-from harness.cli._detached import LATER, collect_run, leave_run, require_no_meter
+from harness.cli._detached import (
+    LATER,
+    collect_run,
+    leave_run,
+    require_no_meter,
+    require_one_way,
+)
 from harness.cli._interrupt import resumable
 from harness.cli._items import wanted_items, with_items
 from harness.cli._progress import RunProgress, announced
@@ -225,6 +231,7 @@ def run(
         talk=parse_talk(model, prompt_tokens, output_tokens, users),
         checks_network=check_network,
     )
+    require_one_way(resume, collect, is_detached=detached)
     if detached:
         require_no_meter(request)
         leave_run(replace(request, meter=LATER), out, wait, console)

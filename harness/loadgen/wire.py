@@ -141,7 +141,11 @@ def build(form: Any, plain: Any) -> Any:  # noqa: ANN401, PLR0911 - one line a f
         return scenarios.from_plain(plain)
     if isinstance(form, type) and is_dataclass(form):
         return form(
-            **{name: build(of, plain[name]) for name, of in _hints(form).items()}
+            **{
+                name: build(of, plain[name])
+                for name, of in _hints(form).items()
+                if name in plain  # an older agent's journal may wait to be collected
+            }
         )
     if isinstance(form, type) and issubclass(form, Enum):
         return form(plain)

@@ -9,6 +9,8 @@ import pytest
 
 from harness.cli import main
 from harness.errors import ExitCode
+from harness.testing.builders import a_plan, a_trial
+from harness.testing.bundles import new_writer
 from harness.testing.sshdbench import Sshd, find_sshd, running_sshd
 
 needs_sshd = pytest.mark.skipif(find_sshd() is None, reason="sshd is not installed")
@@ -149,3 +151,22 @@ def test_only_a_board_or_a_phone_can_be_left_alone(
     assert (
         "Only a board or a phone can go on without its link" in capsys.readouterr().err
     )
+
+
+def test_a_run_is_left_or_collected_but_not_both(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("run", "--detached", "--collect", str(desk))
+
+    assert call(monkeypatch, *words) == ExitCode.USAGE
+    assert "one at a time" in capsys.readouterr().err
+
+
+def test_nothing_is_collected_from_a_model_of_a_device(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with new_writer(desk, a_plan([a_trial()])) as writer:
+        bundle = writer.bundle
+
+    assert call(monkeypatch, "run", "--collect", str(bundle)) == ExitCode.USAGE
+    assert "can go on without its link" in capsys.readouterr().err

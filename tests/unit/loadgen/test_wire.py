@@ -140,6 +140,16 @@ def test_what_is_no_event_is_refused_with_a_sentence(plain: dict[str, object]) -
     assert "same version" in caught.value.remedy
 
 
+def test_what_an_older_agent_did_not_say_yet_is_as_if_it_had_nothing_to_say() -> None:
+    plain = wire.encode_event(EVENTS[8])
+    del plain["reason"]
+
+    ended = wire.decode_event(plain)
+
+    assert isinstance(ended, TrialEnded)
+    assert ended.reason == ""
+
+
 def test_an_array_of_another_type_is_refused() -> None:
     event = EVENTS[4]
     plain = wire.encode_event(event)
