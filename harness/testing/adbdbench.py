@@ -109,13 +109,14 @@ def running_adbd(folder: Path) -> Iterator[int]:
 def inside(door: int, *command: str) -> None:
     """Be the one process of the namespace: loopback up, adbd started, its door held."""
     _raise_loopback()
-    with subprocess.Popen(command, preexec_fn=_refuse_vsock):  # noqa: S603, PLW1509
+    with subprocess.Popen(command, preexec_fn=_refuse_vsock) as adbd:  # noqa: S603, PLW1509
         _wait_for_adbd()
         cable = Cable(ADBD_PORT, _listening=socket.socket(fileno=door))
         threading.Thread(target=cable.serve, daemon=True).start()
         sys.stdout.write("up\n")
         sys.stdout.flush()
         sys.stdin.read()  # ends with the one who started us
+        adbd.kill()
     cable.close()
 
 
