@@ -9,6 +9,7 @@ from calibration import Ranges
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import add_infer_metadata
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 SCHEMES = {"u8s8": QuantType.QUInt8, "s8s8": QuantType.QInt8}
@@ -28,8 +29,12 @@ def quantised(
     saturate, which costs accuracy and not time.
     """
     operators = set(QDQRegistry) | set(QLinearOpsRegistry)
+    shaped = onnx.shape_inference.infer_shapes(model)
+    # without this mark the quantizer infers shapes again through a file that it names
+    # with uuid1, and libuuid opens a socket to ask for a network card's address
+    add_infer_metadata(shaped)
     quantizer = QDQQuantizer(
-        onnx.shape_inference.infer_shapes(model),
+        shaped,
         per_channel=True,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
