@@ -41,12 +41,14 @@ from harness.planning import (
     make_plan,
     preset_named,
 )
+from harness.plugins import Address
 from harness.schema.calibration import load_calibration
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
 from harness.schema.suite import load_suite, suite_path
 from harness.schema.tiers import tier_set_path
+from harness.targets.emulated import require_no_link
 from harness.units import parse_quantity
 
 
@@ -129,6 +131,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     lab = load_lab(request.lab) if request.lab else Lab()
     target = request.target or lab.targets.get(profile.name) or EMULATED
     is_emulated = target.startswith(EMULATED)
+    if is_emulated:
+        require_no_link(Address.parse(target))
 
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme

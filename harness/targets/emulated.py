@@ -70,13 +70,18 @@ def open_target(address: Address, profile: DeviceProfile) -> Iterator["EmulatedT
     Raises Unsupported for a profile without a device model and for an address with
     a link; SchemaError or UnknownName for a device model that cannot be used.
     """
+    require_no_link(address)
+    check(profile)
+    yield EmulatedTarget(str(address), profile)
+
+
+def require_no_link(address: Address) -> None:
+    """Raise Unsupported where the address of a model names a way to it."""
     if address.link:
         raise Unsupported(
             f"An emulated device has no link, but the address is '{address}'",
             remedy="Write emulated@ and choose the device with --device.",
         )
-    check(profile)
-    yield EmulatedTarget(str(address), profile)
 
 
 class EmulatedTarget:

@@ -170,3 +170,13 @@ def test_nothing_is_collected_from_a_model_of_a_device(
 
     assert call(monkeypatch, "run", "--collect", str(bundle)) == ExitCode.USAGE
     assert "can go on without its link" in capsys.readouterr().err
+
+
+def test_a_way_to_a_model_is_refused_before_anything_runs(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("run", "--preset", "rapid", "--target", "emulated@wearable")
+
+    assert call(monkeypatch, *words) == ExitCode.USAGE
+    assert "Write emulated@" in capsys.readouterr().err
+    assert list(desk.rglob("journal.jsonl")) == []
