@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -91,6 +92,23 @@ def keep(job: Job, folder: RunFolder) -> None:
         _leave_last_words(folder, f"The board cannot write its journal: {error}")
 
 
+@contextmanager
+def said_whole() -> Iterator[None]:
+    """Hold an interrupt back until the line within is said; then it is raised.
+
+    In between it would leave a line that is counted or digested and not in the
+    journal, and the host would take the whole trial for lost. Main thread only.
+    """
+    held: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if held:
+        raise KeyboardInterrupt
+
+
 def _speak(job: Job, watch: "_Watch", journal: IO[bytes]) -> None:
     speaker = Speaker(journal.write)
     speaker.hello(
@@ -108,10 +126,12 @@ def _speak(job: Job, watch: "_Watch", journal: IO[bytes]) -> None:
             if isinstance(event, TrialEnded):
                 ended = event
                 continue
-            if isinstance(event, QueryBlock):
-                queries += len(event.completed_ns)
-            speaker.event(event)
-    except KeyboardInterrupt:  # the watch's, while no agent lived
+            with said_whole():
+                speaker.event(event)
+                if isinstance(event, QueryBlock):
+                    queries += len(event.completed_ns)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trial is over: too late
+    except KeyboardInterrupt:  # the watch's, while no agent was waited for
         ended = ended or TrialEnded(
             trial=job.trial.id, outcome=Outcome.INTERRUPTED, queries=queries
         )
