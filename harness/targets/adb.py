@@ -5,7 +5,7 @@ without one, the only phone that is connected.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 
 from harness.clock import SystemClock
@@ -15,9 +15,7 @@ from harness.errors import Unsupported
 from harness.links.adb import AdbShell
 from harness.links.adbserver import adb_server
 from harness.plugins import Address
-from harness.targets.fitting import fit_out
-from harness.targets.local import runtime_opener
-from harness.targets.remote import Patience, RemoteTarget
+from harness.targets.remote import Patience, RemoteTarget, fitted_out
 
 KIND = "adb"
 NO_BOARD = Board()
@@ -41,20 +39,14 @@ def open_target(
     Raises LinkError where it is not there or not allowed to us, Unsupported where it
     cannot run the agent, TargetError where another lab holds it.
     """
-    clock = SystemClock()
-    with open_shell(address) as shell:
-        known = replace(board, folder=FOLDER) if has_no_folder(board) else board
-        target = RemoteTarget(
-            shell=shell,
-            board=known,
-            fitted=fit_out(shell, known, clock),
-            clock=clock,
-            patience=patience or Patience(),
-            opener=runtime_opener,
-            address=str(address),
-        )
-        with target.held() if is_held else nullcontext():
-            yield target
+    known = replace(board, folder=FOLDER) if has_no_folder(board) else board
+    with (
+        open_shell(address) as shell,
+        fitted_out(
+            shell, known, address, patience or Patience(), is_held=is_held
+        ) as target,
+    ):
+        yield target
 
 
 @contextmanager

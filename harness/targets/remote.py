@@ -10,13 +10,13 @@ import json
 import platform
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from harness.clock import Clock, Deadline
+from harness.clock import Clock, Deadline, SystemClock
 from harness.domain.board import Board
 from harness.domain.origin import Origin
 from harness.domain.plan import RuntimeSettings, Trial
@@ -43,10 +43,12 @@ from harness.errors import (
 from harness.links.filedigest import digest_of, model_files
 from harness.links.shell import LineLink, Shell
 from harness.planning import expected_seconds
+from harness.plugins import Address
 from harness.targets.base import Deployment
 from harness.targets.board.job import CLOCK, Asked, Job, encode_job
-from harness.targets.fitting import Fitted
+from harness.targets.fitting import Fitted, fit_out
 from harness.targets.follower import Follower, come_back, parsed
+from harness.targets.local import runtime_opener
 from harness.targets.power import power_cycle
 
 LEASE_S = 60.0
@@ -68,6 +70,31 @@ class Patience:
     """How long a board may take to be there again after its power was cycled."""
     cool_s: float = 300.0
     """How long the board may take to cool down before a trial."""
+
+
+@contextmanager
+def fitted_out(
+    shell: Shell, board: Board, address: Address, patience: Patience, *, is_held: bool
+) -> Iterator["RemoteTarget"]:
+    """Fit a board out, and keep it for ourselves while the context is open.
+
+    Not held, it can only be asked what a run that was left there has done.
+
+    Raises Unsupported where it cannot run the agent, TargetError where another lab
+    holds it.
+    """
+    clock = SystemClock()
+    target = RemoteTarget(
+        shell=shell,
+        board=board,
+        fitted=fit_out(shell, board, clock),
+        clock=clock,
+        patience=patience,
+        opener=runtime_opener,
+        address=str(address),
+    )
+    with target.held() if is_held else nullcontext():
+        yield target
 
 
 @dataclass(slots=True, kw_only=True)

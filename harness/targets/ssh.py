@@ -1,23 +1,20 @@
 """``linux@ssh:user@host:port``: a Linux board over SSH, its key pinned beforehand."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from platformdirs import user_config_path
 
-from harness.clock import SystemClock
 from harness.domain.board import Board
 from harness.domain.profile import DeviceProfile
 from harness.errors import LinkError, Unsupported
 from harness.links.shell import Shell
 from harness.links.sshaddress import SshAddress
 from harness.plugins import Address
-from harness.targets.fitting import fit_out
-from harness.targets.local import runtime_opener
-from harness.targets.remote import Patience, RemoteTarget
+from harness.targets.remote import Patience, RemoteTarget, fitted_out
 
 KIND = "ssh"
 NO_BOARD = Board()
@@ -39,19 +36,13 @@ def open_target(
     Raises LinkError where it is not there or is another one, Unsupported where it
     cannot run the agent, TargetError where another lab holds it.
     """
-    clock = SystemClock()
-    with open_shell(address, board) as shell:
-        target = RemoteTarget(
-            shell=shell,
-            board=board,
-            fitted=fit_out(shell, board, clock),
-            clock=clock,
-            patience=patience or Patience(),
-            opener=runtime_opener,
-            address=str(address),
-        )
-        with target.held() if is_held else nullcontext():
-            yield target
+    with (
+        open_shell(address, board) as shell,
+        fitted_out(
+            shell, board, address, patience or Patience(), is_held=is_held
+        ) as target,
+    ):
+        yield target
 
 
 @contextmanager
