@@ -181,11 +181,6 @@ class Budget:
         u, coverage = self._combined()
         return u * coverage
 
-    @property
-    def expanded_ratio(self) -> float:
-        """U relative to the value; infinite for a value of zero."""
-        return self.expanded / abs(self.value) if self.value else inf
-
     def per(self, divisor: float) -> "Budget":
         """Give the budget of the figure divided by an exact number, as inferences."""
         terms = tuple(

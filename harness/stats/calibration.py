@@ -49,11 +49,6 @@ class Line:
     pairs: int
     is_gain_only: bool
 
-    def expanded_at(self, indication: float) -> float:
-        """Give U (95 %) of a corrected reading, in its unit."""
-        u = hypot(self.u_gain_ratio * self.gain * indication, self.u_offset)
-        return student(self.freedom) * u
-
 
 def fit_line(
     indications: Reals, references: Reals, reference: Limits, own_offset: float
