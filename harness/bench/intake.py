@@ -60,9 +60,6 @@ class Claim:
     power_w: float
 
 
-LINUX = "linux@"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user asked for, as words and paths."""
@@ -129,7 +126,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     where = profile_path(request.device)
     profile = load_profile(where)
     lab = load_lab(request.lab) if request.lab else Lab()
-    target = request.target or lab.targets.get(profile.name) or EMULATED
+    target = request.target or lab.target_for(profile.name) or EMULATED
     is_emulated = target.startswith(EMULATED)
     if is_emulated:
         require_no_link(Address.parse(target))

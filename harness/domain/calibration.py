@@ -53,13 +53,6 @@ class Calibration:
     conditions: str = ""
     ranges: tuple[CalibratedRange, ...] = ()
 
-    def range_at(self, channel: str, value: float) -> CalibratedRange | None:
-        """Give the line for an indication; None where none was taken."""
-        for one in self.ranges:
-            if one.channel == channel and one.least <= abs(value) <= one.most:
-                return one
-        return None
-
     @property
     def title(self) -> str:
         """Say in a few words what this is, first of all whether it is one."""

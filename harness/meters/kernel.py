@@ -129,10 +129,6 @@ class Kernel:
         """Give how much memory the machine has."""
         return self._meminfo("MemTotal")
 
-    def available_bytes(self) -> int | None:
-        """Give how much memory a new process can have."""
-        return self._meminfo("MemAvailable")
-
     def boot_id(self) -> str:
         """Name this start of the machine; another one after every restart."""
         return _text(self.root / "proc/sys/kernel/random/boot_id") or "unknown"
