@@ -19,8 +19,14 @@ LATER = f"{RECORDED}later"
 """Power may be recorded meanwhile and laid beside: idle and marks are kept for it."""
 
 
-def require_no_meter(request: Request) -> None:
-    """Raise UsageError for a meter that this machine would have to read meanwhile."""
+def require_no_host(request: Request) -> None:
+    """Raise UsageError for what this machine would have to do meanwhile."""
+    if request.checks_network:
+        raise UsageError(
+            "A run without its link is traced by nobody",
+            where="--check-network",
+            remedy="Check in a run that keeps its link; leave the option out here.",
+        )
     if request.meter not in {None, LATER}:
         raise UsageError(
             "A run without its link is read by no meter of this machine",

@@ -27,7 +27,7 @@ from harness.cli._detached import (
     LATER,
     collect_run,
     leave_run,
-    require_no_meter,
+    require_no_host,
     require_one_way,
 )
 from harness.cli._interrupt import resumable
@@ -233,12 +233,13 @@ def run(
     )
     require_one_way(resume, collect, is_detached=detached)
     if detached:
-        require_no_meter(request)
-        leave_run(replace(request, meter=LATER), out, wait, console)
-        return ExitCode.OK
+        require_no_host(request)
     wanted = wanted_items(dataset, metric, parent, goes_on=skip_broken)
     with tempfile.TemporaryDirectory(prefix="duanping-") as scratch:
         request = with_items(request, wanted, Path(scratch), console)
+        if detached:
+            leave_run(replace(request, meter=LATER), out, wait, console)
+            return ExitCode.OK
         if collect is not None:
             collect_run(collect, request.lab, console)
             bundle = collect

@@ -162,6 +162,27 @@ def test_a_run_is_left_or_collected_but_not_both(
     assert "one at a time" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--check-network"], "traced by nobody"),
+        (["--meter", "rapl@"], "read by no meter"),
+        (["--dataset", "no-such.npz"], "Labelled items go with a model"),
+    ],
+)
+def test_nothing_is_dropped_in_silence_from_a_run_that_is_left(
+    words: list[str],
+    told: str,
+    desk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del desk
+
+    assert call(monkeypatch, "run", "--detached", *words) == ExitCode.USAGE
+    assert told in capsys.readouterr().err
+
+
 def test_nothing_is_collected_from_a_model_of_a_device(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
