@@ -23,6 +23,9 @@ _PIECE_BYTES = 1 << 20
 def relay(folder: RunFolder, offset: int) -> None:
     """Write the journal to standard output until the run is over or the link closes.
 
+    Line by whole line: a keeper that is killed leaves half a line, and what is said
+    after it would be lost with it.
+
     Standard input renews the lease; ``stop`` ends the run, ``taken`` removes it.
     """
     out = sys.stdout.buffer
@@ -34,11 +37,15 @@ def relay(folder: RunFolder, offset: int) -> None:
     beat = Deadline.after(BEAT_S, clock)
     with folder.journal.open("rb") as journal:
         journal.seek(offset)
+        torn = b""
         while not listener.is_closed.is_set():
             has_ended = not is_locked(folder.alive)  # before the read: nothing is lost
             data = journal.read(_PIECE_BYTES)
-            if data:
-                out.write(data)
+            whole, feed, torn = (torn + data).rpartition(b"\n")
+            if whole:
+                out.write(whole + feed)
+            elif data:
+                continue  # of a long line
             elif has_ended:
                 break
             elif beat.is_over():
