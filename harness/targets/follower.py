@@ -16,6 +16,8 @@ BEAT_S = 2.0
 """The host is heard of at least so often."""
 SILENCE_S = 15.0
 """A relay that does not even say that it is there for so long has lost its link."""
+MOST_SILENCES = 3
+"""A board that answers to a link so often, and then says nothing, is given up."""
 _LOOK_S = 0.5
 _RETRY_S = 1.0
 
@@ -48,25 +50,40 @@ class Follower:
     def events(self) -> Generator[TrialEvent, None, None]:
         """Yield events; the trial's end only once ``done`` has confirmed all of them.
 
-        Raises LinkClosed where the link stays away, TargetError where the board does
-        not take the run. Closing the generator ends the run.
+        Raises LinkClosed where the link stays away or nothing is ever said over it,
+        TargetError where the board does not take the run. Closing the generator ends
+        the run.
         """
         command, order = self.begin, self.job
+        silences = 0
         if self.alone_s is not None:
             self._let_alone(self.alone_s)
             command, order = self.go_on(0), b"beat\n"
         while True:
+            taken = self._offset
             try:
                 with self.shell.start(command) as link:
                     link.write(order)
                     yield from self._heard_over(link)
                 break
-            except (LinkClosed, LinkTimeout):
+            except (LinkClosed, LinkTimeout) as error:
+                is_silent = isinstance(error, LinkTimeout) and self._offset == taken
+                silences = silences + 1 if is_silent else 0
+                if silences == MOST_SILENCES:
+                    raise self._silent() from error
                 self.times_lost += 1
                 self.come_back()
                 command, order = self.go_on(self._offset), b"beat\n"
         if self.has_ended and self._ended is not None:
             yield self._ended
+
+    def _silent(self) -> LinkClosed:
+        return LinkClosed(
+            f"The board says nothing of the run over {MOST_SILENCES} links in turn",
+            where=self.shell.where,
+            remedy="Look at the board: duanping devices --probe. Then go on with "
+            "--resume.",
+        )
 
     def _let_alone(self, seconds: float) -> None:
         """Have the run begun, let the link go, and come back when it should be over.
