@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+
+from harness.installed import RUNTIME, bringing, version_of
 
 _CPU = Path("/sys/devices/system/cpu")
 _ORT_FLOOR = (1, 24, 1)
@@ -73,22 +74,30 @@ def _python() -> Check:
 
 def _runtime() -> Check:
     why = "Versions before 1.24.1 read any file that a model names as external data."
-    try:
-        found = version("onnxruntime")
-    except PackageNotFoundError:
+    found = bringing(RUNTIME)
+    if not found:
         return Check(
-            name="onnxruntime",
+            name=RUNTIME,
             state=State.BAD,
             found="not installed",
             why=why,
             remedy="pip install 'onnxruntime>=1.24.1'",
         )
-    numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
+    if len(found) > 1:
+        return Check(
+            name=RUNTIME,
+            state=State.BAD,
+            found=version_of(RUNTIME),
+            why="They overwrite each other's files: which of them runs is chance.",
+            remedy=f"pip uninstall -y {' '.join(found)}, then install one again.",
+        )
+    (version,) = found.values()
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
     is_good = numbers >= _ORT_FLOOR
     return Check(
-        name="onnxruntime",
+        name=RUNTIME,
         state=State.GOOD if is_good else State.BAD,
-        found=found,
+        found=version_of(RUNTIME),
         why=why,
         remedy="" if is_good else "pip install 'onnxruntime>=1.24.1'",
     )

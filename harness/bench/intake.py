@@ -30,7 +30,13 @@ from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
-from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
+from harness.errors import (
+    SchemaError,
+    TargetError,
+    UnknownName,
+    Unsupported,
+    UsageError,
+)
 from harness.links.filedigest import digest_of, model_files
 from harness.meters.opening import is_simulated
 from harness.planning import (
@@ -317,11 +323,21 @@ def _models(
 
 
 def _require_provider(provider: str, models: _Models) -> None:
-    """Raise UnknownName for a provider that this machine's runtime does not have."""
+    """Raise UnknownName for a provider that this machine's runtime does not have.
+
+    Raises TargetError where the runtime could not be asked.
+    """
     if provider == CPU:
         return
     model = next(iter(models.artifacts.values()))
-    _, there = placement(model, models.paths[model.name], CPU)
+    found, there = placement(model, models.paths[model.name], CPU)
+    if not there:
+        raise TargetError(
+            f"The runtime does not say which execution providers it has: "
+            f"{found.reason}",
+            where="local@",
+            remedy="Look at its installation: duanping doctor.",
+        )
     if provider not in there:
         raise UnknownName("execution provider here", provider, there)
 

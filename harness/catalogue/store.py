@@ -9,13 +9,13 @@ of what it builds with, makes the file stale.
 import json
 import os
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
 
 from harness import shipped
 from harness.domain.profile import Scheme
+from harness.installed import version_of
 from harness.links.filedigest import digest_of
 
 VARIABLE = "DUANPING_MODELS"
@@ -43,7 +43,7 @@ def builder_stamp(folder: Path) -> str:
     """Digest the builder's sources in a folder and the versions it builds with."""
     digest = sha256()
     for name in _BUILT_WITH:
-        digest.update(f"{name} {version(name)}\n".encode())
+        digest.update(f"{name} {version_of(name)}\n".encode())
     for pattern in _SOURCES:
         for path in sorted(folder.glob(pattern)):
             digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())

@@ -7,6 +7,9 @@ a buffer), and users with contexts of different length take a step together. Whe
 graph joins past and new itself, what it gives is bound as the past of the next call;
 such a graph serves one user.
 
+The cache lies where the provider computes: in the host's memory, or on the GPU, so
+that a token moves nothing but itself and its logits.
+
 Names are those of the exporters: ``input_ids``, ``attention_mask``, ``position_ids``,
 ``past_key_values.N.key`` and ``present.N.key`` (also ``past…`` alone).
 """
@@ -28,7 +31,8 @@ _TOKENS, _MASK, _PLACES, _LOGITS = (
     "position_ids",
     "logits",
 )
-_CPU = "CPUExecutionProvider"
+_MEMORY = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
+"""Where a provider's tensors lie, by the library's name ("I/O Binding" of its docs)."""
 _SHARES_ITS_CACHE = "GroupQueryAttention"
 _AXES = 4
 
@@ -61,19 +65,20 @@ class Signature:
     shares_cache: bool
 
 
-def require_host_cache(provider: str) -> None:
-    """Refuse a provider whose device would copy a cache in the host's memory.
+def memory_of(provider: str) -> str:
+    """Give where the provider's caches lie, by the library's name of that device.
 
-    Raises Unsupported: it would be copied to the device and back at every token, and
-    the copy be measured.
+    Raises Unsupported for a provider whose memory the library does not lend: the cache
+    would be copied to the device and back at every token, and the copy be measured.
     """
-    if provider != _CPU:
+    if provider not in _MEMORY:
         raise Unsupported(
-            f"A decoder's cache is bound in the host's memory, which {provider} would "
-            "copy at every token",
+            f"A decoder's cache would lie in the host's memory, and {provider} would "
+            "copy it at every token",
             remedy="Build a folder for onnxruntime-genai, which keeps the cache on the "
-            "device, or use CPUExecutionProvider.",
+            f"device, or use one of: {', '.join(_MEMORY)}.",
         )
+    return _MEMORY[provider]
 
 
 def signature_of(
@@ -155,15 +160,22 @@ def _caches(
 class OnnxDecoder:
     """A decoder in a session. A `DecodingSession` of `harness.runtimes.base`."""
 
-    def __init__(self, library: Any, session: Any, graph: Signature) -> None:  # noqa: ANN401 - untyped library
+    def __init__(
+        self,
+        library: Any,  # noqa: ANN401 - untyped library
+        session: Any,  # noqa: ANN401 - untyped library
+        graph: Signature,
+        memory: str,
+    ) -> None:
         self._ort = library
         self._session = session
         self._graph = graph
+        self._device = (memory, 0)
         self._options = library.RunOptions()
         self._lengths: list[int] = []
         self._next: Tensor = np.zeros((0, 1), np.int64)
         self._mask: Tensor = np.zeros((0, 0), np.int64)
-        self._buffers: dict[str, Tensor] = {}
+        self._buffers: dict[str, Any] = {}
         """The caches of all users, where the graph shares them."""
         self._grown: dict[str, Any] = {}
         """The cache of the one user, as the graph gave it last, where it does not."""
@@ -195,7 +207,7 @@ class OnnxDecoder:
         if graph.shares_cache:
             for cache in graph.caches:
                 shape = (users, cache.heads, tokens, cache.head)
-                self._buffers[cache.past] = np.zeros(shape, cache.dtype)
+                self._buffers[cache.past] = self._held(np.zeros(shape, cache.dtype))
             self._together = self._in_place(0, users)
 
     def prefill(self, user: int, prompt: Sequence[int]) -> int:
@@ -241,8 +253,11 @@ class OnnxDecoder:
         """Bind the caches of some users, each as the past and as the present."""
         binding = self._session.io_binding()
         for cache in self._graph.caches:
-            part = self._buffers[cache.past][first:end]
-            how = ("cpu", 0, part.dtype.type, part.shape, part.ctypes.data)
+            whole = self._buffers[cache.past]
+            _, heads, tokens, head = whole.shape()
+            shape = (end - first, heads, tokens, head)
+            place = whole.data_ptr() + first * tokens * cache.bytes_per_token
+            how = (*self._device, np.dtype(cache.dtype).type, shape, place)
             binding.bind_input(cache.past, *how)
             binding.bind_output(cache.present, *how)
         binding.bind_output(self._graph.logits[0], "cpu")
@@ -253,7 +268,7 @@ class OnnxDecoder:
         binding = self._session.io_binding()
         for cache in self._graph.caches:
             binding.bind_ortvalue_input(cache.past, self._grown[cache.past])
-            binding.bind_output(cache.present, "cpu")
+            binding.bind_output(cache.present, *self._device)
         binding.bind_output(self._graph.logits[0], "cpu")
         return binding
 
@@ -289,5 +304,7 @@ class OnnxDecoder:
         return tokens
 
     def _nothing(self, cache: Cache) -> Any:  # noqa: ANN401
-        empty = np.zeros((1, cache.heads, 0, cache.head), cache.dtype)
-        return self._ort.OrtValue.ortvalue_from_numpy(empty)
+        return self._held(np.zeros((1, cache.heads, 0, cache.head), cache.dtype))
+
+    def _held(self, values: Tensor) -> Any:  # noqa: ANN401
+        return self._ort.OrtValue.ortvalue_from_numpy(values, *self._device)

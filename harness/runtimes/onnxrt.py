@@ -8,10 +8,11 @@ before 1.24.1 are refused: they read any file that a model names as external dat
 
 import gc
 import os
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from harness.runtimes.base import Feeds, Inspection, ModelFile, Tensor
 from harness.runtimes.onnxbytes import count_operators
 from harness.runtimes.onnxdecoder import (
     OnnxDecoder,
-    require_host_cache,
+    memory_of,
     signature_of,
 )
 
@@ -76,6 +77,7 @@ _NUMPY_NAMES = {
     "tensor(uint64)": "uint64",
     "tensor(bool)": "bool",
 }
+_CUDA = "CUDAExecutionProvider"
 _OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "out of memory")
 _ERRORS_ONLY = 3
 _REASON_LENGTH = 400
@@ -149,11 +151,11 @@ class OnnxRuntime:
         self, model: ModelFile, settings: RuntimeSettings
     ) -> Iterator[OnnxDecoder]:
         """Have a decoder ready. Raises ModelRejected, Unsupported or MemoryError."""
-        require_host_cache(settings.provider)
+        memory = memory_of(settings.provider)
         options = self._options(settings, model.folder)
         session = self._open(model, settings, options)
         graph = signature_of(session, count_operators(model.data), _NUMPY_NAMES)
-        decoder = OnnxDecoder(self._ort, session, graph)
+        decoder = OnnxDecoder(self._ort, session, graph, memory)
         try:
             yield decoder
         finally:
@@ -202,6 +204,8 @@ class OnnxRuntime:
                 where=f"onnxruntime {self._ort.__version__}",
                 remedy=f"Use one of: {', '.join(available)}.",
             )
+        if settings.provider == _CUDA:
+            self._load_cuda()
         try:
             session = self._ort.InferenceSession(
                 model.data,
@@ -217,6 +221,16 @@ class OnnxRuntime:
                 remedy="Look at its driver and its libraries.",
             )
         return session
+
+    def _load_cuda(self) -> None:
+        """Load CUDA's libraries out of NVIDIA's packages, where those are installed.
+
+        The provider itself would find them on the loader's path only (onnxruntime,
+        "CUDA Execution Provider", "Preload DLLs").
+        """
+        if hasattr(self._ort, "preload_dlls"):
+            with redirect_stdout(sys.stderr):  # it prints what it does not find
+                self._ort.preload_dlls()
 
     def _options(self, settings: RuntimeSettings, folder: Path) -> Any:  # noqa: ANN401
         levels = self._ort.GraphOptimizationLevel

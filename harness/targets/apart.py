@@ -7,7 +7,8 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR")
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+"""The last one is how makers of accelerators say where their libraries are."""
 _FIXED_VARIABLES = {
     "ORT_DISABLE_TELEMETRY": "1",
     "ORT_TELEMETRY_DISABLED": "1",

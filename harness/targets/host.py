@@ -3,13 +3,14 @@
 Everything is read and nothing is changed. What cannot be read is left out.
 """
 
+import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
 from harness.domain.sut import ConditionsReached
+from harness.installed import RUNTIME, version_of
 from harness.meters.process import (
     busy_cores,
     frequency_hz,
@@ -18,6 +19,7 @@ from harness.meters.process import (
 )
 
 _CPU = Path("/sys/devices/system/cpu")
+_NVIDIA = Path("/proc/driver/nvidia")
 
 
 def describe_host() -> dict[str, str]:
@@ -30,11 +32,13 @@ def describe_host() -> dict[str, str]:
         "cores": str(psutil.cpu_count(logical=True) or ""),
         "physical_cores": str(psutil.cpu_count(logical=False) or ""),
         "memory_bytes": str(psutil.virtual_memory().total),
+        "gpu": ", ".join(_gpus(_NVIDIA)),
         "python": platform.python_version(),
-        "runtime": "onnxruntime",
-        "runtime_version": _version("onnxruntime"),
+        "runtime": RUNTIME,
+        "runtime_version": version_of(RUNTIME),
         "governor": governor() or "",
         "hypervisor": _hypervisor(),
+        "library_path": os.environ.get("LD_LIBRARY_PATH", ""),
     }
     return {key: value for key, value in facts.items() if value}
 
@@ -90,6 +94,17 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.is_file() else []
 
 
+def _gpus(driver: Path) -> list[str]:
+    """Name the GPUs that NVIDIA's driver tells of, as its own files do."""
+    found = []
+    for path in sorted(driver.glob("gpus/*/information")):
+        for line in path.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key == "Model":
+                found.append(value.strip())
+    return found
+
+
 def _is_on_battery() -> bool | None:
     if not hasattr(psutil, "sensors_battery"):
         return None
@@ -97,10 +112,3 @@ def _is_on_battery() -> bool | None:
     if battery is None or battery.power_plugged is None:
         return None
     return not battery.power_plugged
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""

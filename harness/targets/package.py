@@ -15,6 +15,7 @@ MODULES = (
     "__init__.py",
     "clock.py",
     "errors.py",
+    "installed.py",
     "units.py",
     "plugins.py",
     "links/__init__.py",

@@ -21,9 +21,17 @@ Nodes = list[onnx.NodeProto]
 
 
 def decoder_bytes(
-    *, seed: int = 1, shares_cache: bool = True, poison: float = 0.0
+    *,
+    seed: int = 1,
+    shares_cache: bool = True,
+    poison: float = 0.0,
+    half: bool = False,
 ) -> bytes:
-    """Give a decoder; `poison` is added to its last weights (NaN spoils its logits)."""
+    """Give a decoder; `poison` is added to its last weights (NaN spoils its logits).
+
+    `half`: reals of 16 bits throughout, as a GPU's GroupQueryAttention takes them.
+    """
+    real = np.dtype(np.float16 if half else np.float32)
     draws = np.random.default_rng(seed)
     weights: list[onnx.TensorProto] = []
 
@@ -34,9 +42,9 @@ def decoder_bytes(
 
     def matrix(rows: int, columns: int) -> str:
         drawn = draws.standard_normal((rows, columns)) / np.sqrt(rows)
-        return stored(drawn.astype(np.float32))
+        return stored(drawn.astype(real))
 
-    table = draws.standard_normal((VOCABULARY, WIDTH)).astype(np.float32)
+    table = draws.standard_normal((VOCABULARY, WIDTH)).astype(real)
     nodes: Nodes = [helper.make_node("Gather", [stored(table), "input_ids"], ["x0"])]
     if shares_cache:
         nodes += _lengths(stored)
@@ -47,7 +55,7 @@ def decoder_bytes(
             for part in parts
         ]
         attend = _in_place if shares_cache else _written_out
-        nodes += attend(layer, stored)
+        nodes += attend(layer, stored, real)
         nodes += [
             helper.make_node(
                 "MatMul", [f"a{layer}", matrix(WIDTH, WIDTH)], [f"o{layer}"]
@@ -55,10 +63,16 @@ def decoder_bytes(
             helper.make_node("Tanh", [f"o{layer}"], [f"t{layer}"]),
             helper.make_node("Add", [x, f"t{layer}"], [f"x{layer + 1}"]),
         ]
-    head = draws.standard_normal((WIDTH, VOCABULARY)).astype(np.float32) + poison
+    head = draws.standard_normal((WIDTH, VOCABULARY)).astype(real)
+    head += real.type(poison)
     nodes.append(helper.make_node("MatMul", [f"x{LAYERS}", stored(head)], ["logits"]))
+    kind = helper.np_dtype_to_tensor_dtype(real)
     graph = helper.make_graph(
-        nodes, "tiny", _inputs(shares_cache=shares_cache), _outputs(), weights
+        nodes,
+        "tiny",
+        _inputs(kind, shares_cache=shares_cache),
+        _outputs(kind),
+        weights,
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid(_MICROSOFT, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
@@ -124,8 +138,8 @@ def _lengths(stored: Any) -> Nodes:  # noqa: ANN401 - a closure over weights
     ]
 
 
-def _in_place(layer: int, stored: Any) -> Nodes:  # noqa: ANN401
-    del stored
+def _in_place(layer: int, stored: Any, real: np.dtype[Any]) -> Nodes:  # noqa: ANN401
+    del stored, real
     past = [f"past_key_values.{layer}.{part}" for part in ("key", "value")]
     present = [f"present.{layer}.{part}" for part in ("key", "value")]
     return [
@@ -140,7 +154,7 @@ def _in_place(layer: int, stored: Any) -> Nodes:  # noqa: ANN401
     ]
 
 
-def _written_out(layer: int, stored: Any) -> Nodes:  # noqa: ANN401
+def _written_out(layer: int, stored: Any, real: np.dtype[Any]) -> Nodes:  # noqa: ANN401
     """Attend by plain operators; the mask lets each place see those up to itself."""
     nodes: Nodes = []
 
@@ -158,7 +172,7 @@ def _written_out(layer: int, stored: Any) -> Nodes:  # noqa: ANN401
         heads[part] = node("Concat", both, f"present.{layer}.{name}", axis=2)
     turned = node("Transpose", [heads["k"]], f"kt{layer}", perm=[0, 1, 3, 2])
     raw = node("MatMul", [heads["q"], turned], f"raw{layer}")
-    scale = stored(np.array(1 / np.sqrt(HEAD), np.float32))
+    scale = stored(np.array(1 / np.sqrt(HEAD), real))
     scores = node("Mul", [raw, scale], f"scores{layer}")
     # place i of the new ones, at position_ids[i], sees columns 0 … position_ids[i]
     zero, step = stored(np.array(0, np.int64)), stored(np.array(1, np.int64))
@@ -168,7 +182,7 @@ def _written_out(layer: int, stored: Any) -> Nodes:  # noqa: ANN401
     axes = stored(np.array([1, 3], np.int64))
     rows = node("Unsqueeze", ["position_ids", axes], f"rows{layer}")
     hidden = node("Greater", [columns, rows], f"hidden{layer}")
-    low = stored(np.array(-1e9, np.float32))
+    low = stored(np.array(-6e4, real))
     masked = node("Where", [hidden, low, scores], f"masked{layer}")
     shares = node("Softmax", [masked], f"shares{layer}", axis=-1)
     mixed = node("MatMul", [shares, heads["v"]], f"mixed{layer}")
@@ -178,7 +192,7 @@ def _written_out(layer: int, stored: Any) -> Nodes:  # noqa: ANN401
     return nodes
 
 
-def _inputs(*, shares_cache: bool) -> list[onnx.ValueInfoProto]:
+def _inputs(real: int, *, shares_cache: bool) -> list[onnx.ValueInfoProto]:
     kinds = ["input_ids", "attention_mask"]
     kinds += [] if shares_cache else ["position_ids"]
     sizes = {"attention_mask": "total"}
@@ -188,20 +202,20 @@ def _inputs(*, shares_cache: bool) -> list[onnx.ValueInfoProto]:
         )
         for name in kinds
     ]
-    return tokens + _caches("past_key_values", "past")
+    return tokens + _caches("past_key_values", "past", real)
 
 
-def _outputs() -> list[onnx.ValueInfoProto]:
+def _outputs(real: int) -> list[onnx.ValueInfoProto]:
     logits = helper.make_tensor_value_info(
-        "logits", TensorProto.FLOAT, ["batch", "sequence", VOCABULARY]
+        "logits", real, ["batch", "sequence", VOCABULARY]
     )
-    return [logits, *_caches("present", "total")]
+    return [logits, *_caches("present", "total", real)]
 
 
-def _caches(stem: str, length: str) -> list[onnx.ValueInfoProto]:
+def _caches(stem: str, length: str, real: int) -> list[onnx.ValueInfoProto]:
     return [
         helper.make_tensor_value_info(
-            f"{stem}.{layer}.{part}", TensorProto.FLOAT, ["batch", HEADS, length, HEAD]
+            f"{stem}.{layer}.{part}", real, ["batch", HEADS, length, HEAD]
         )
         for layer in range(LAYERS)
         for part in ("key", "value")

@@ -2,9 +2,9 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.installed import RUNTIME, version_of
 from harness.meters.kernel import Kernel
 from harness.targets.board.android import phone_facts
 
@@ -24,9 +24,9 @@ def describe(kernel: Kernel) -> dict[str, str]:
         "memory_bytes": str(memory) if memory else "",
         "python": platform.python_version(),
         "libc": " ".join(platform.libc_ver()).strip(),
-        "numpy": _version("numpy"),
-        "runtime": "onnxruntime",
-        "runtime_version": _version("onnxruntime"),
+        "numpy": version_of("numpy"),
+        "runtime": RUNTIME,
+        "runtime_version": version_of(RUNTIME),
         "governor": kernel.governor() or "",
         "boot": kernel.boot_id(),
         "thermal_zones": ", ".join(kernel.zones_degc()),
@@ -65,11 +65,4 @@ def _os_name() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
-        return ""
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
         return ""

@@ -134,12 +134,21 @@ def test_a_graph_that_is_no_decoder_is_refused() -> None:
 
 def test_a_provider_that_would_copy_the_cache_at_every_token_is_refused() -> None:
     model = ModelFile(data=decoder_bytes(), folder=Path("/nonexistent"))
+    settings = RuntimeSettings(provider="DmlExecutionProvider")
     with (
         open_runtime() as runtime,
-        pytest.raises(Unsupported, match="copy at every token"),
-        runtime.load_decoder(model, RuntimeSettings(provider="CUDAExecutionProvider")),
+        pytest.raises(Unsupported, match="copy it at every token"),
+        runtime.load_decoder(model, settings),
     ):
         pass
+
+
+@pytest.mark.parametrize("shares_cache", [True, False])
+def test_a_decoder_of_short_reals_says_its_tokens_too(*, shares_cache: bool) -> None:
+    with ready(decoder_bytes(shares_cache=shares_cache, half=True)) as decoder:
+        said = [alone(decoder, prompt, 10) for prompt in PROMPTS]
+
+    assert said == [by_hand(prompt, 10) for prompt in PROMPTS]
 
 
 def test_an_input_that_nothing_is_known_of_is_named() -> None:
