@@ -59,6 +59,10 @@ NEEDS: frozenset[str] = frozenset(
 )
 """What would answer a row that nothing here measures."""
 
+WHOLE_DEVICE_POWER = "whole-device-power"
+CIRCUMSTANCES: frozenset[str] = frozenset({WHOLE_DEVICE_POWER})
+"""Those that a measured row may need besides its figure: how it was taken."""
+
 REASONS: frozenset[str] = frozenset(
     {
         # not measured
@@ -128,7 +132,7 @@ class Requirement:
     """True for percentile, miss-rate and sensitivity rows: a one-sided 95 % bound
     takes the place of y + w."""
     needs: str = ""
-    """One of `NEEDS` where `measurand` is empty."""
+    """One of `NEEDS` where `measurand` is empty; else "" or one of `CIRCUMSTANCES`."""
     minimum_s: float = 0.0
     excludes: tuple[str, ...] = ()
     """Workloads that a row for all does not hold for, since another one does."""
@@ -144,7 +148,8 @@ class Requirement:
             raise ValueError(f"the limits of row {self.id!r} are not in order")
         if min(a, b, c) < 0:
             raise ValueError(f"row {self.id!r} has a negative limit")
-        if self.needs and self.needs not in NEEDS:
+        known = CIRCUMSTANCES if self.measurand else NEEDS
+        if self.needs and self.needs not in known:
             raise ValueError(f"row {self.id!r} has an unknown need {self.needs!r}")
 
 

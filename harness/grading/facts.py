@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from harness.domain.estimate import Estimate, Withheld
 from harness.domain.finding import Validity
 from harness.domain.origin import EvidenceClass, Origin
-from harness.domain.plan import Arm, Plan, Trial
-from harness.domain.requirement import Kind, Requirement
+from harness.domain.plan import Arm, Boundary, Plan, Trial
+from harness.domain.requirement import WHOLE_DEVICE_POWER, Kind, Requirement
 from harness.domain.scenario import Sustained
 from harness.domain.workload import OWN_SUITE
 from harness.grading.rule import is_too_uncertain
@@ -29,6 +29,15 @@ class Facts:
     withheld: tuple[Withheld, ...]
     validity: Validity
     origin: Origin
+
+    @property
+    def is_of_the_whole_device(self) -> bool:
+        """Say whether power was measured of all that the device draws.
+
+        A device model knows of no display and no radio, whatever is said of it.
+        """
+        is_measured = self.origin is Origin.MEASURED
+        return is_measured and self.plan.supply.boundary is Boundary.WHOLE_DEVICE
 
     def trials_about(self, requirement: Requirement) -> tuple[Trial, ...]:
         """List the device's trials of the workloads that a row is about."""
@@ -96,6 +105,8 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
     """Say why a row cannot be answered by this plan; empty where it can be."""
     if not requirement.measurand:
         return f"needs-{requirement.needs}" if requirement.needs else "no-estimate"
+    if requirement.needs == WHOLE_DEVICE_POWER and not facts.is_of_the_whole_device:
+        return f"needs-{requirement.needs}"
     plan = facts.plan
     # where a row names a size, any model of that size is what it is about
     has_reference = not requirement.least_parameters

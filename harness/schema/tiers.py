@@ -33,6 +33,7 @@ from harness import shipped
 from harness.domain.estimate import MEASURANDS
 from harness.domain.profile import DeviceClass
 from harness.domain.requirement import (
+    CIRCUMSTANCES,
     NEEDS,
     ClassTiers,
     Gate,
@@ -84,7 +85,11 @@ class WrittenRow(Written):
     kind: Kind
     family: Family | Literal["unscored"]
     measurand: str = Field(description="Empty where nothing here measures the row.")
-    needs: str = Field(default="", description="What would answer it instead.")
+    needs: str = Field(
+        default="",
+        description="What would answer it instead; of a measured row, what it also "
+        "takes.",
+    )
     workloads: tuple[str, ...] = Field(default=(), description="Ids; none for any.")
     excludes: tuple[str, ...] = Field(
         default=(), description="Ids that another row holds for."
@@ -293,11 +298,12 @@ def _check_measurand(row: WrittenRow, where: str) -> None:
                 where=f"{where}/measurand",
                 remedy=nearest(row.measurand, sorted(MEASURANDS)),
             )
-        if row.needs:
+        if row.needs and row.needs not in CIRCUMSTANCES:
             raise SchemaError(
-                "A row that is measured needs nothing else",
+                f"A row that is measured does not need '{row.needs}'",
                 where=f"{where}/needs",
-                remedy="Leave out either measurand or needs.",
+                remedy="Leave out either measurand or needs, or need one of: "
+                f"{', '.join(sorted(CIRCUMSTANCES))}.",
             )
     elif row.needs not in NEEDS:
         raise SchemaError(

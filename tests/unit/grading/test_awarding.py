@@ -9,7 +9,7 @@ from harness.domain.estimate import MEASURANDS, Estimate, Withheld
 from harness.domain.finding import Validity
 from harness.domain.labelled import LabelledData, Metric
 from harness.domain.origin import EvidenceClass, Origin
-from harness.domain.plan import Plan
+from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceClass
 from harness.domain.requirement import (
     REASONS,
@@ -305,6 +305,36 @@ def test_a_row_without_a_figure_says_why(row: Requirement, reason: str) -> None:
     assert result.status is RowStatus.NOT_MEASURED
     assert result.reason == reason
     assert (result.guarded, result.simple, result.score) == (None, None, None)
+
+
+DRAIN = a_row("drain", "battery_drain", family="energy", needs="whole-device-power")
+
+
+def fed_through(boundary: Boundary) -> Plan:
+    return replace(KWS, supply=Supply(boundary=boundary, is_single=True))
+
+
+def test_a_row_about_the_whole_device_takes_power_of_the_whole_device() -> None:
+    figure = a_figure("battery_drain", 0.5, origin=Origin.MEASURED)
+    figure = replace(figure, evidence_class=EvidenceClass.B)
+
+    of_all, of_a_rail = (
+        only_row(
+            graded(tiers_of(DRAIN), fed_through(where), figure, origin=Origin.MEASURED)
+        )
+        for where in (Boundary.WHOLE_DEVICE, Boundary.SOC_RAIL)
+    )
+
+    assert of_all.guarded is Tier.A
+    assert of_a_rail.reason == "needs-whole-device-power"
+
+
+def test_a_device_model_knows_nothing_of_the_whole_device() -> None:
+    plan = fed_through(Boundary.WHOLE_DEVICE)
+
+    grade = graded(tiers_of(DRAIN), plan, a_figure("battery_drain", 0.5))
+
+    assert only_row(grade).reason == "needs-whole-device-power"
 
 
 def test_seeded_weights_say_nothing_about_accuracy_even_with_a_figure() -> None:

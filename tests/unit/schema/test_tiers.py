@@ -317,9 +317,9 @@ def test_a_small_tier_set_is_read(tmp_path: Path) -> None:
                 'evidence = "M"\nsource = "M1"\n\n[classes',
                 'evidence = "M"\nneeds = "optical-rig"\nsource = "M1"\n\n[classes',
             ),
-            "A row that is measured needs nothing else",
+            "A row that is measured does not need 'optical-rig'",
             "/common/0 (acc_ret)/needs",
-            "Leave out either measurand or needs.",
+            "need one of: whole-device-power.",
         ),
         (
             ('id = "kws_e"', 'id = "acc_ret"'),
