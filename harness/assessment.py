@@ -33,6 +33,7 @@ def assess(record: RunRecord, tier_set: TierSet) -> Assessment:
         withheld=withheld,
         validity=validity,
         origin=device_origin(record),
+        findings=findings,
     )
     return Assessment(
         estimates=estimates,

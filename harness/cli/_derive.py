@@ -284,6 +284,8 @@ def _undetermined(grade: Grade) -> dict[str, list[str]]:
 def _summary(assessment: Assessment) -> str:
     grade = assessment.grade
     text = f"{assessment.validity} · class grade: "
+    if grade.missed_gates and grade.tier is not None:
+        return f"{text}{grade.tier} (gates missed: {', '.join(grade.missed_gates)})"
     if grade.tier is not None:
         return f"{text}{grade.tier} (worst core row: {grade.worst_row})"
     text += "not determined"
@@ -308,6 +310,7 @@ def _facts(derived: Derived) -> dict[str, object]:
         "tier": grade.tier,
         "partial": grade.partial,
         "missing": list(grade.missing),
+        "gates": {one.gate.id: one.status.value for one in grade.gates},
         "rows": [_row_facts(row) for row in grade.rows],
         "findings": to_plain(assessment.findings, tuple),
     }

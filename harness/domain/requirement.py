@@ -174,6 +174,29 @@ class Gate:
     id: str
     rule: str
     source: str
+    title_zh: str = ""
+    title_en: str = ""
+    targets: dict[str, float] = field(default_factory=dict)
+    """Workload → least value of its task metric, where the gate is about that."""
+
+
+class GateStatus(StrEnum):
+    """How a gate was decided."""
+
+    MET = "met"
+    MISSED = "missed"
+    OPEN = "open"
+    """Looked at, but too uncertain for an answer."""
+    UNCHECKED = "unchecked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """The answer to one gate; `subjects` names the trials or workloads that miss it."""
+
+    gate: Gate
+    status: GateStatus
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +271,15 @@ class Grade:
     unscored_families: tuple[str, ...] = ()
     """Families that the class weighs and that no judged row stands for; the score's
     other weights were scaled up to 1."""
+    gates: tuple[GateResult, ...] = ()
+    """A missed one makes the tier D, whatever the rows say."""
+
+    @property
+    def missed_gates(self) -> tuple[str, ...]:
+        """Name the gates that were missed."""
+        return tuple(
+            one.gate.id for one in self.gates if one.status is GateStatus.MISSED
+        )
 
     @property
     def is_evidence(self) -> bool:

@@ -1,14 +1,16 @@
 """Rows to a grade: which rows are core, what each says, and the worst of them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from statistics import fmean
 
 from harness.domain.estimate import Estimate, Withheld
-from harness.domain.finding import Validity
+from harness.domain.finding import Finding, Validity
 from harness.domain.origin import Origin
 from harness.domain.plan import Plan
 from harness.domain.requirement import (
     ClassTiers,
+    GateResult,
     Grade,
     Requirement,
     RowResult,
@@ -19,6 +21,7 @@ from harness.domain.requirement import (
 )
 from harness.errors import UnknownName
 from harness.grading.facts import Facts, why_not_determined, why_not_measured
+from harness.grading.gates import GateFacts, decide_gates
 from harness.grading.rule import conformance, judge, meets_limit, score
 
 _AWARDED = (Tier.A, Tier.B, Tier.C)
@@ -32,8 +35,11 @@ def award(  # noqa: PLR0913 - each is another input of one pure step
     withheld: Iterable[Withheld],
     validity: Validity,
     origin: Origin,
+    findings: Iterable[Finding] = (),
 ) -> Grade:
     """Grade a device by the tier set, from the figures of one origin alone.
+
+    Gates are decided from `findings` and figures; a missed one makes the grade D.
 
     Raises UnknownName for a device class or a sub-type that the tier set lacks, and
     ValueError for `Origin.HOST`: the machine that stands in is never graded.
@@ -50,7 +56,11 @@ def award(  # noqa: PLR0913 - each is another input of one pure step
         origin=origin,
     )
     rows = tuple(_answer(row, facts, is_core=row.id in core) for row in tiers.rows)
-    return _grade(rows, tiers.weights, facts)
+    gates = decide_gates(
+        tier_set.gates,
+        GateFacts(plan=plan, estimates=facts.estimates, findings=tuple(findings)),
+    )
+    return _behind_gates(_grade(rows, tiers.weights, facts), gates)
 
 
 def core_rows(tiers: ClassTiers, subtypes: Iterable[str]) -> frozenset[str]:
@@ -90,6 +100,14 @@ def _class_tiers(tier_set: TierSet, plan: Plan) -> ClassTiers:
             [known.value for known in tier_set.classes],
         )
     return tier_set.classes[device_class]
+
+
+def _behind_gates(grade: Grade, gates: tuple[GateResult, ...]) -> Grade:
+    """Have a missed gate decide, unless the run is invalid: that is no answer."""
+    judged = replace(grade, gates=gates)
+    if not judged.missed_gates or grade.validity is Validity.INVALID:
+        return judged
+    return replace(judged, tier=Tier.D, partial=Tier.D)
 
 
 def _answer(requirement: Requirement, facts: Facts, *, is_core: bool) -> RowResult:

@@ -12,7 +12,7 @@ from harness.domain.finding import Finding, Severity, Validity
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Arm
 from harness.domain.record import RunRecord
-from harness.domain.requirement import RowStatus, Tier, TierSet
+from harness.domain.requirement import GateStatus, RowStatus, Tier, TierSet
 from harness.domain.workload import ModelArtifact
 from harness.report.labview import LabField, lab_fields, report_id, title_of
 from harness.report.powerview import MeterView, meter_view
@@ -136,6 +136,8 @@ def _obstacles(record: RunRecord, assessment: Assessment) -> Iterable[str]:
         yield "undetermined"
     if not record.is_complete:
         yield "incomplete"
+    if any(one.status is not GateStatus.MET for one in assessment.grade.gates):
+        yield "gates"
 
 
 def _unanswered_core(

@@ -115,8 +115,13 @@ class WrittenGate(Written):
     """What must hold before any tier."""
 
     id: str
+    title_zh: str = Field(min_length=1, description="The rule in few words.")
+    title_en: str = Field(min_length=1)
     rule: str
     source: str
+    targets: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Workload id: least task metric."
+    )
 
 
 class WrittenClass(Written):
@@ -172,7 +177,14 @@ def load_tier_set(path: Path) -> TierSet:
             for device_class in written.classes
         },
         gates=tuple(
-            Gate(id=gate.id, rule=gate.rule, source=gate.source)
+            Gate(
+                id=gate.id,
+                rule=gate.rule,
+                source=gate.source,
+                title_zh=gate.title_zh,
+                title_en=gate.title_en,
+                targets=dict(gate.targets),
+            )
             for gate in written.gates
         ),
         sources=dict(written.sources),

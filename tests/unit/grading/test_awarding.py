@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harness.domain.estimate import MEASURANDS, Estimate, Withheld
-from harness.domain.finding import Validity
+from harness.domain.finding import Finding, Severity, Validity
 from harness.domain.labelled import LabelledData, Metric
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Boundary, Plan, Supply
@@ -14,6 +14,7 @@ from harness.domain.profile import DeviceClass
 from harness.domain.requirement import (
     REASONS,
     ClassTiers,
+    Gate,
     Grade,
     Kind,
     Requirement,
@@ -305,6 +306,31 @@ def test_a_row_without_a_figure_says_why(row: Requirement, reason: str) -> None:
     assert result.status is RowStatus.NOT_MEASURED
     assert result.reason == reason
     assert (result.guarded, result.simple, result.score) == (None, None, None)
+
+
+def test_a_missed_gate_makes_the_grade_d_whatever_the_rows_say() -> None:
+    tiers = replace(tiers_of(LATENCY), gates=(Gate(id="no_crash", rule="", source=""),))
+    crash = Finding(
+        code="trial-crashed", severity=Severity.CONDITIONAL, subject="kws.r1"
+    )
+    good = a_figure("latency_p99", 0.5)
+
+    missed, met = (
+        award(
+            tiers,
+            KWS,
+            estimates=[good],
+            withheld=(),
+            validity=Validity.CONDITIONAL,
+            origin=Origin.EMULATED,
+            findings=found,
+        )
+        for found in ([crash], [])
+    )
+
+    assert (missed.tier, missed.missed_gates) == (Tier.D, ("no_crash",))
+    assert (met.tier, met.missed_gates) == (Tier.A, ())
+    assert meets(missed, Tier.C) is False
 
 
 DRAIN = a_row("drain", "battery_drain", family="energy", needs="whole-device-power")
