@@ -42,6 +42,8 @@ from harness.units import NS_PER_S
 
 EMULATED = "emulated@"
 LOCAL = "local@"
+MCU = "mcu@"
+_SIMULATED_MCU = "mcu@sim:"
 RECORDED = "trace@"
 """In the place of a meter's address: another machine records, its file comes later."""
 
@@ -122,6 +124,8 @@ class MeterUse:
     """How long after its interval a reading may arrive."""
     pulses: Pulses | None = None
     """Marks that relate its clock to the trial's; the seed is chosen anew each time."""
+    edges: str = ""
+    """Its input at which a microcontroller's own time stamps fall; empty: none."""
     window_ns: int = 0
     """Shortest window for the uncertainty that the user wants to claim."""
     supply: Supply = field(default_factory=Supply)
@@ -158,6 +162,11 @@ class Ingredients:
     """Workload id → the labelled items that its answers are scored on."""
     parents: tuple[ModelArtifact, ...] = ()
     """Float32 parents that the labelled data name."""
+
+
+def is_virtual(target: str) -> bool:
+    """Say whether a target lives in virtual time, where only simulated meters do."""
+    return target.startswith((EMULATED, _SIMULATED_MCU))
 
 
 def preset_named(name: str) -> Preset:
@@ -205,7 +214,7 @@ def make_plan(parts: Ingredients) -> Plan:
 def expected_seconds(trial: Trial) -> float:
     """Say about how long a trial takes in real time; for progress, not for judging."""
     scoring_s = _SCORING_S if trial.is_scored else 0.0
-    if trial.target.startswith(EMULATED):
+    if is_virtual(trial.target):
         return _VIRTUAL_TRIAL_S + scoring_s
     if isinstance(trial.scenario, ColdStart):
         return trial.minimum.queries * _PROCESS_START_S
@@ -295,6 +304,7 @@ def _trial(
         else _minimum_of(scenario, parts, run),
         baseline_ns=0 if is_host else _baseline_ns(parts),
         pulses=None if is_host else _pulses(scenario, parts, identity),
+        edges="" if is_host or parts.meter is None else parts.meter.edges,
         seeds=Seeds(
             arrival=_seed(parts.seed, "arrival", *identity),
             # the same samples in every arm and run, so that outputs can be compared

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.bench.asking import CPU
 from harness.bench.inspecting import placement
 from harness.bench.labelling import Labelled, own_items, shipped_items
-from harness.bench.meteruse import meter_use, require_claim
+from harness.bench.meteruse import edge_inputs, meter_use, require_claim
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
@@ -36,8 +36,10 @@ from harness.meters.opening import is_simulated
 from harness.planning import (
     EMULATED,
     LOCAL,
+    MCU,
     Ingredients,
     MeterUse,
+    is_virtual,
     make_plan,
     preset_named,
 )
@@ -206,10 +208,11 @@ def _meter(
 ) -> MeterUse | None:
     """Say what reads the device's power; only a simulated meter can read a model."""
     address = request.meter or lab.meters.get(profile.name, "")
-    if target.startswith(EMULATED) and not is_simulated(address):
+    if is_virtual(target) and not is_simulated(address):
         if request.meter:
+            what = "an emulated device" if target.startswith(EMULATED) else target
             raise Unsupported(
-                "A real meter cannot read an emulated device",
+                f"A real meter cannot read {what}",
                 where=request.meter,
                 remedy="Say where the device is, such as --target local@, or let a "
                 "simulated meter read the model, such as --meter ppk2@sim:",
@@ -218,19 +221,46 @@ def _meter(
     if not address:
         _require_no_claim(request)
         return None
-    if target.startswith(EMULATED):
+    if is_virtual(target):
         require_readable(address)
     supply = request.supply or lab.supplies.get(profile.name, Supply())
     use = meter_use(address, supply)
     pin = request.pin or lab.pins.get(profile.name, "")
-    if pin:
-        _require_pin(pin, target)
-    if pin and use.pulses is not None:
-        use = replace(use, pulses=replace(use.pulses, pin=pin))
+    use = _pinned(use, pin, target)
     if request.claim is None:
         return use
     claim = request.claim
     return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
+
+
+def _pinned(use: MeterUse, pin: str, target: str) -> MeterUse:
+    """Say which pin marks a trial: a file that moves it, or the meter's input.
+
+    A microcontroller makes no pulses of load; its own time stamps are the marks.
+    """
+    if target.startswith(MCU):
+        if pin:
+            _require_input(pin, use.address)
+        return replace(use, pulses=None, edges=pin)
+    if pin:
+        _require_pin(pin, target)
+    if pin and use.pulses is not None:
+        return replace(use, pulses=replace(use.pulses, pin=pin))
+    return use
+
+
+def _require_input(pin: str, meter: str) -> None:
+    """Refuse what is no logic input of the meter. Raises UsageError."""
+    inputs = edge_inputs(Address.parse(meter).driver)
+    if pin in inputs:
+        return
+    if not inputs:
+        raise Unsupported(
+            "This meter has no logic input that could see a microcontroller's pin",
+            where=meter,
+            remedy="Use an LPM01A (D7) or a PPK2 (D0 to D7).",
+        )
+    raise UnknownName("logic input of this meter", pin, inputs, where="--pin")
 
 
 def _require_no_claim(request: Request) -> None:

@@ -37,11 +37,11 @@ from harness.cli._talk import parse_talk
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.labelled import Metric
-from harness.domain.plan import Boundary, Plan
+from harness.domain.plan import Arm, Boundary, Plan
 from harness.domain.requirement import Tier
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.meters.exports.reading import TraceFile
-from harness.planning import RECORDED, expected_seconds
+from harness.planning import RECORDED, expected_seconds, is_virtual
 from harness.record.bundle import RecordWriter
 from harness.record.reader import read_record
 from harness.report.page import Language
@@ -78,7 +78,8 @@ def run(
         str,
         typer.Option(
             help="File on the device that moves a pin which the meter watches, such as "
-            "/sys/class/gpio/gpio17/value: the best means of relating clocks."
+            "/sys/class/gpio/gpio17/value: the best means of relating clocks. For a "
+            "microcontroller in energy mode, the meter's input, such as D7."
         ),
     ] = "",
     power_trace: Annotated[
@@ -280,7 +281,9 @@ def _live(plan: Plan) -> str:
 
     A recorder is not ours to open, and one that reads a model is opened with it.
     """
-    is_later = plan.is_emulated or plan.meter.startswith(RECORDED)
+    is_later = plan.meter.startswith(RECORDED) or any(
+        trial.arm is Arm.DEVICE and is_virtual(trial.target) for trial in plan.trials
+    )
     return "" if is_later else plan.meter
 
 
@@ -342,7 +345,9 @@ def _open_meter(
     intake: Intake, clock: SystemClock
 ) -> AbstractContextManager[Metering | None]:
     plan = intake.plan
-    has_pin = any(trial.pulses and trial.pulses.pin for trial in plan.trials)
+    has_pin = any(
+        trial.edges or (trial.pulses and trial.pulses.pin) for trial in plan.trials
+    )
     return metered(_live(plan), clock, intake.calibration, edges=has_pin)
 
 

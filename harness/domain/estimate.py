@@ -158,7 +158,8 @@ class Withheld:
     reason: str
     """``too-few-queries``, ``no-power-readings``, ``not-readable``, ``trial-failed``,
     ``no-rate-kept-the-bound``, ``too-little-idle``, ``readings-lost``,
-    ``readings-incomplete``, ``readings-not-believed``, ``clocks-not-related``"""
+    ``readings-incomplete``, ``readings-not-believed``, ``clocks-not-related``,
+    ``edges-not-seen``, ``no-time-stamps``"""
     needed_queries: int | None = None
     observed_queries: int = 0
     condition: str = ""

@@ -75,6 +75,7 @@ CODES: frozenset[str] = frozenset(
         "firmware-model",
         "baseline-drifted",
         "alignment-refused",
+        "edges-not-seen",
         "energy-not-linear",
         "boundary-not-stated",
         "background-load",

@@ -84,6 +84,10 @@ class Pulses:
             raise ValueError("a pulse lasts some time")
 
 
+INPUTS = tuple(f"D{bit}" for bit in range(8))
+"""Logic inputs of a meter, by the bit that tells of each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One run of one workload in one scenario: a start of the workload on a target."""
@@ -108,9 +112,14 @@ class Trial:
     """Whether all labelled items of the workload are answered after the window."""
     pulses: Pulses | None = None
     """None: no meter needs marks in its trace."""
+    edges: str = ""
+    """Input of the meter, D0 to D7, at which the device's own time stamps fall; empty:
+    none is wired."""
 
     def __post_init__(self) -> None:
         require_id("trial", self.id)
+        if self.edges and self.edges not in INPUTS:
+            raise ValueError(f"a meter has the inputs D0 to D7, not {self.edges}")
 
 
 class Boundary(StrEnum):

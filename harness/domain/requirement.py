@@ -85,6 +85,8 @@ REASONS: frozenset[str] = frozenset(
         "readings-not-believed",
         "too-little-idle",
         "clocks-not-related",
+        "edges-not-seen",
+        "no-time-stamps",
         # not determined
         "uncertainty-too-large",
         "spread-above-limit",

@@ -36,6 +36,7 @@ _CONDITIONAL = (
     "power-state-changed",
     "baseline-drifted",
     "alignment-refused",
+    "edges-not-seen",
     "energy-not-linear",
     "boundary-not-stated",
     "condition-not-reached",

@@ -7,6 +7,7 @@ from harness.clock import Clock, Deadline
 from harness.errors import AgentDied, LinkError, LinkTimeout, TargetError
 from harness.links.bytelink import ByteLink
 from harness.targets.mcu.wire import (
+    CHUNK_BYTES,
     LAP_WRAP,
     Banner,
     Expecting,
@@ -20,6 +21,7 @@ from harness.targets.mcu.wire import (
     Said,
     Step,
     encode,
+    is_text,
     load_commands,
     read_line,
     split,
@@ -64,12 +66,26 @@ class Inference:
         return self.ended_ns - self.begun_ns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Many inferences at one go, and when the host heard of their begin and end."""
+
+    count: int
+    begun_ns: int
+    ended_ns: int
+    results: tuple[float, ...]
+
+
 @dataclass(slots=True)
 class Dut:
     """A device behind a link. Use from one thread."""
 
     link: ByteLink
     clock: Clock
+    chunk_bytes: int = CHUNK_BYTES
+    """Bytes of a sample in one command."""
+    is_garbled: bool = False
+    """Whether bytes came that are no text: at another baud rate they are not."""
     _buffer: bytes = b""
     _last_us: int = 0
     _wraps: int = 0
@@ -99,12 +115,16 @@ class Dut:
         Raises TargetError for the firmware's own error, AgentDied where it started
         again in the middle, LinkTimeout where ``m-ready`` does not come.
         """
+        heard = list(self._answer(command, seconds))
+        return _without_refusal(heard, command, self.link.where)
+
+    def _answer(self, command: str, seconds: float) -> Iterator[Said]:
+        """Yield the lines of an answer as they come, ``m-ready`` left out."""
         self.link.write(encode(command))
-        heard: list[Said] = []
         for said in self._lines(Deadline.after(seconds, self.clock)):
             match said:
                 case Ready():
-                    return _without_refusal(heard, command, self.link.where)
+                    return
                 case Banner():
                     raise AgentDied(
                         f"The board started again in the middle of '{command}'",
@@ -112,7 +132,7 @@ class Dut:
                         remedy="Look at its supply and its watchdog.",
                     )
                 case _:
-                    heard.append(said)
+                    yield said
         raise LinkTimeout(
             f"The board did not answer '{command[:20]}' within {seconds:g} s",
             where=self.link.where,
@@ -121,7 +141,7 @@ class Dut:
 
     def load(self, data: bytes) -> None:
         """Put a sample into the device. Raises TargetError where it is not taken."""
-        first, *chunks = load_commands(data)
+        first, *chunks = load_commands(data, self.chunk_bytes)
         said = self.ask(first)
         if not any(isinstance(s, Expecting) and s.count == len(data) for s in said):
             raise self._untold(f"the length of a sample of {len(data)} bytes")
@@ -160,6 +180,34 @@ class Dut:
         return Inference(
             begun_ns=begun * _NS_PER_US,
             ended_ns=ended * _NS_PER_US,
+            results=results[0],
+        )
+
+    def run_batch(self, count: int, seconds: float) -> Batch:
+        """Execute the model `count` times, in energy mode: time stamps are edges.
+
+        Raises LinkError where the begin, the end or the outputs were not told.
+        """
+        heard: list[Said] = []
+        stamps: dict[Said, int] = {}
+        command = f"infer {count} 0"
+        for said in self._answer(command, seconds):
+            heard.append(said)
+            if isinstance(said, Step):
+                stamps[said] = self.clock.now_ns()
+        _without_refusal(heard, command, self.link.where)
+        begun, ended = Step(f"infer-start-{count}"), Step("infer-done")
+        results = [said.values for said in heard if isinstance(said, Results)]
+        if begun not in stamps or ended not in stamps or len(results) != 1:
+            raise LinkError(
+                "A batch of inferences has no begin, no end or no results",
+                where=self.link.where,
+                remedy="Lines were lost or garbled: look at cable and baud rate.",
+            )
+        return Batch(
+            count=count,
+            begun_ns=stamps[begun],
+            ended_ns=stamps[ended],
             results=results[0],
         )
 
@@ -207,6 +255,7 @@ class Dut:
             data = self.link.read(_READ_BYTES, until)
             if not data:
                 return
+            self.is_garbled |= not is_text(data)
             lines, self._buffer = split(self._buffer + data)
             self._heard += [read_line(line) for line in lines if line]
 
@@ -236,5 +285,6 @@ def _fact(said: list[Said], key: str) -> str:
     words = "; ".join(one.text for one in said if isinstance(one, Other))
     raise TargetError(
         f"The board did not say its {key}" + (f", but: {words[:80]}" if words else ""),
-        remedy="Does it run firmware of the MLPerf Tiny protocol?",
+        remedy="Does it run firmware of the MLPerf Tiny protocol? An interface board "
+        "needs ?via=interface in the address.",
     )

@@ -3,11 +3,19 @@
 Written from the protocol's grammar, and sharing nothing with the driver. It executes
 no model: an inference lets time pass, about as long each time, and its outputs are
 made of the sample's bytes. Bytes leave it no faster than its baud rate lets them.
+
+In energy mode its time stamps are falls of a pin. What it draws, and when the pin fell,
+is told to whoever plays the meter: physics, and no byte of any protocol.
 """
 
+from array import array
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
+from harness.domain.origin import Origin
+from harness.domain.reading import Channel, ReadingBlock
 
 _BITS_A_BYTE = 10
 _NS_PER_S = 1_000_000_000
@@ -17,6 +25,12 @@ _WRAP_US = 1 << 32
 _SAMPLE_MOST = {"kws01": 490, "ic01": 3072, "vww01": 27648, "ad01": 5120}
 _CLASSES = 12
 _JITTER = 0.002
+_ENERGY_BAUD = 9_600
+_GRID_NS = 1_000_000
+_RIPPLE = 0.01
+"""Relative standard deviation of power from millisecond to millisecond."""
+SOURCE = "simulated board"
+CLOCK = "simulated"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,7 +41,14 @@ class SimulatedBoard:
     inference_ms: float = 30.0
     baud: int = 115_200
     seed: int = 0
+    is_energy: bool = False
+    active_w: float = 20e-3
+    idle_w: float = 2e-3
     boot_ns: int | None = None
+    falls_ns: list[int] = field(default_factory=list)
+    """When the pin fell."""
+    _busy_ns: list[tuple[int, int]] = field(default_factory=list)
+    """When it computed."""
     _generator: np.random.Generator = field(init=False)
     _command: bytes = b""
     _sample: bytearray = field(default_factory=bytearray)
@@ -38,6 +59,29 @@ class SimulatedBoard:
 
     def __post_init__(self) -> None:
         self._generator = np.random.default_rng(self.seed)
+        if self.is_energy:
+            self.baud = _ENERGY_BAUD
+
+    def drawn(self, since_ns: int, until_ns: int) -> tuple[ReadingBlock, ...]:
+        """Give its power, millisecond by millisecond, and when its pin fell.
+
+        Each reading is the mean of the interval that ends at its time.
+        """
+        ends = np.arange(since_ns + _GRID_NS, until_ns + 1, _GRID_NS)
+        begins_and_ends = np.array(self._busy_ns, dtype=np.float64).reshape(-1)
+        lengths = np.diff(np.array(self._busy_ns, dtype=np.float64), axis=1).reshape(-1)
+        busy = np.repeat(np.cumsum(lengths), 2)
+        busy[::2] -= lengths  # up to its begin, an interval has added nothing
+        at = np.concatenate([[since_ns], ends]).astype(np.float64)
+        until = np.interp(at, begins_and_ends, busy) if len(busy) else 0.0 * at
+        ratio = np.diff(until) / _GRID_NS
+        watts = self.idle_w + (self.active_w - self.idle_w) * ratio
+        ripple = np.random.default_rng((self.seed, since_ns)).standard_normal(len(ends))
+        falls = [at_ns for at_ns in self.falls_ns if since_ns < at_ns <= until_ns]
+        return (
+            _block("power", "W", ends.tolist(), watts * (1 + _RIPPLE * ripple)),
+            _block("event", "1", falls, np.ones(len(falls))),
+        )
 
     def receive(self, data: bytes, now_ns: int) -> None:
         """Take bytes; each ``%`` ends a command."""
@@ -64,7 +108,8 @@ class SimulatedBoard:
         if self.boot_ns is not None:
             return
         self.boot_ns = self._free_ns = now_ns
-        self._say("m-timestamp-mode-performance")
+        mode = "energy" if self.is_energy else "performance"
+        self._say(f"m-timestamp-mode-{mode}")
         self._lap()
         self._say("m-init-done")
         self._say("m-ready")
@@ -75,6 +120,9 @@ class SimulatedBoard:
         self._out.append((self._free_ns, data))
 
     def _lap(self) -> None:
+        if self.is_energy:
+            self.falls_ns.append(self._free_ns)
+            return
         us = (self._free_ns - (self.boot_ns or 0)) // _NS_PER_US
         self._say(f"m-lap-us-{us % _WRAP_US}")
 
@@ -129,5 +177,20 @@ class SimulatedBoard:
         self._say(f"m-results-[{','.join(f'{value:.3f}' for value in values)}]")
 
     def _compute(self, count: int) -> None:
+        begun_ns = self._free_ns
         for factor in 1 + _JITTER * self._generator.standard_normal(count):
             self._free_ns += round(self.inference_ms * _NS_PER_MS * factor)
+        if count:
+            self._busy_ns.append((begun_ns, self._free_ns))
+
+
+def _block(
+    name: str, unit: str, times_ns: list[int], values: NDArray[np.float64]
+) -> ReadingBlock:
+    return ReadingBlock(
+        channel=Channel(name=name, unit=unit, source=SOURCE),
+        clock=CLOCK,
+        origin=Origin.SIMULATED,
+        times_ns=array("q", times_ns),
+        values=array("d", values.tolist()),
+    )

@@ -112,6 +112,11 @@ _FORMS: MappingProxyType[str, Callable[[re.Match[str]], Said]] = MappingProxyTyp
     }
 )
 _RESULTS = re.compile(r"m-results-\[(.*)\]")
+_IN_THOUSANDTHS = re.compile(r"[01]\.\d{3}")
+_ONE_TORN, _ONE = "0.1000", "1.000"
+"""Reference firmware without floating-point output prints ``0.`` and thousandths in at
+least three digits: of one, there are a thousand."""
+_TEXT = frozenset(b"\t\r\n\0") | frozenset(range(0x20, 0x7F))
 
 
 def encode(command: str) -> bytes:
@@ -154,13 +159,23 @@ def _results(inside: str, text: str) -> Said:
     words = [word.strip() for word in inside.split(",")]
     if words and not words[-1]:
         words.pop()
+    if any(_IN_THOUSANDTHS.fullmatch(word) for word in words):
+        words = [_ONE if word == _ONE_TORN else word for word in words]
     try:
         return Results(tuple(float(word) for word in words))
     except ValueError:
         return Other(text)
 
 
-def load_commands(data: bytes) -> list[str]:
+def is_text(data: bytes) -> bool:
+    """Say whether bytes are what a line of this protocol is made of.
+
+    At another baud rate than the board's they are not.
+    """
+    return all(byte in _TEXT for byte in data)
+
+
+def load_commands(data: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[str]:
     """Give the commands that put a sample into the device, ``db load`` first."""
-    pieces = [data[n : n + CHUNK_BYTES] for n in range(0, len(data), CHUNK_BYTES)]
+    pieces = [data[n : n + chunk_bytes] for n in range(0, len(data), chunk_bytes)]
     return [f"db load {len(data)}", *(f"db {piece.hex()}" for piece in pieces)]
