@@ -19,6 +19,7 @@ from harness.domain.plan import (
     Plan,
     Preset,
     Pulses,
+    Recording,
     RuntimeSettings,
     Seeds,
     Supply,
@@ -44,6 +45,8 @@ EMULATED = "emulated@"
 LOCAL = "local@"
 MCU = "mcu@"
 _SIMULATED_MCU = "mcu@sim:"
+STREAMED = "sww"
+"""Workload that listens to a stream of audio (MLPerf Tiny: streaming wake word)."""
 RECORDED = "trace@"
 """In the place of a meter's address: another machine records, its file comes later."""
 
@@ -162,6 +165,8 @@ class Ingredients:
     """Workload id → the labelled items that its answers are scored on."""
     parents: tuple[ModelArtifact, ...] = ()
     """Float32 parents that the labelled data name."""
+    stream: Recording | None = None
+    """What is played to a device that listens for a wake word."""
 
 
 def is_virtual(target: str) -> bool:
@@ -216,6 +221,8 @@ def expected_seconds(trial: Trial) -> float:
     scoring_s = _SCORING_S if trial.is_scored else 0.0
     if is_virtual(trial.target):
         return _VIRTUAL_TRIAL_S + scoring_s
+    if trial.stream is not None:
+        return (2 * trial.baseline_ns + trial.stream.length_ns) / NS_PER_S
     if isinstance(trial.scenario, ColdStart):
         return trial.minimum.queries * _PROCESS_START_S
     windows_ns = 2 * trial.baseline_ns + trial.warm_up.duration_ns + _window_ns(trial)
@@ -305,6 +312,7 @@ def _trial(
         baseline_ns=0 if is_host else _baseline_ns(parts),
         pulses=None if is_host else _pulses(scenario, parts, identity),
         edges="" if is_host or parts.meter is None else parts.meter.edges,
+        stream=parts.stream if _is_streamed(workload, scenario, arm) else None,
         seeds=Seeds(
             arrival=_seed(parts.seed, "arrival", *identity),
             # the same samples in every arm and run, so that outputs can be compared
@@ -320,6 +328,13 @@ def _trial(
         and run == 1
         and workload.id in parts.labelled
         and scenario == _scored_scenario(workload),
+    )
+
+
+def _is_streamed(workload: Workload, scenario: Scenario, arm: Arm) -> bool:
+    """Say whether a trial is of a frame every period, out of a stream of audio."""
+    return (
+        arm is Arm.DEVICE and workload.id == STREAMED and isinstance(scenario, Periodic)
     )
 
 

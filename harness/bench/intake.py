@@ -25,10 +25,10 @@ from harness.catalogue.language import (
 )
 from harness.catalogue.pipeline import pipeline_artifact
 from harness.domain.calibration import Calibration
-from harness.domain.plan import Boundary, Plan, Supply
+from harness.domain.plan import Boundary, Plan, Recording, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
-from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
+from harness.domain.scenario import ColdStart, LlmDecode, Periodic, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
@@ -37,6 +37,7 @@ from harness.planning import (
     EMULATED,
     LOCAL,
     MCU,
+    STREAMED,
     Ingredients,
     MeterUse,
     is_virtual,
@@ -48,6 +49,7 @@ from harness.schema.calibration import load_calibration
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
+from harness.schema.recording import load_recording
 from harness.schema.suite import load_suite, suite_path
 from harness.schema.tiers import tier_set_path
 from harness.targets.emulated import require_no_link
@@ -85,6 +87,8 @@ class Request:
     provider: str = "CPUExecutionProvider"
     talk: LlmDecode | None = None
     """How a language model of one's own is asked; None: as its workload says."""
+    stream: Path | None = None
+    """What is played to a device that listens for a wake word: a truth file."""
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
@@ -163,6 +167,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             meter=_meter(request, lab, profile, target),
             labelled=labelled.data,
             parents=labelled.parents,
+            stream=_stream(request, suite, target),
         )
     )
     return Intake(
@@ -231,6 +236,27 @@ def _meter(
         return use
     claim = request.claim
     return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
+
+
+def _stream(request: Request, suite: Suite, target: str) -> Recording | None:
+    """Read what is played; refuse it where nobody would listen. Raises UsageError."""
+    if request.stream is None:
+        return None
+    recording = load_recording(request.stream)
+    listens = any(
+        isinstance(scenario, Periodic)
+        for workload in suite.workloads
+        if workload.id == STREAMED
+        for scenario in workload.scenarios
+    )
+    if not listens or not target.startswith(MCU):
+        raise UsageError(
+            "Nothing in this run listens to a recording",
+            where=f"--stream {request.stream}",
+            remedy=f"Use a suite with the workload {STREAMED} and its scenario "
+            "Periodic, on a target mcu@…?via=interface.",
+        )
+    return recording
 
 
 def _pinned(use: MeterUse, pin: str, target: str) -> MeterUse:

@@ -40,8 +40,11 @@ from harness.domain.labelled import Metric
 from harness.domain.plan import Arm, Boundary, Plan
 from harness.domain.requirement import Tier
 from harness.errors import ExitCode, HarnessError, UsageError
+from harness.links.bytelink import KINDS
+from harness.links.hardware import may_be_hardware
 from harness.meters.exports.reading import TraceFile
 from harness.planning import RECORDED, expected_seconds, is_virtual
+from harness.plugins import Address
 from harness.record.bundle import RecordWriter
 from harness.record.reader import read_record
 from harness.report.page import Language
@@ -142,6 +145,13 @@ def run(
         list[int] | None,
         typer.Option(help="Users at once of a language model; may be repeated."),
     ] = None,
+    stream: Annotated[
+        Path | None,
+        typer.Option(
+            help="What an interface board plays to a wake-word device: MLPerf Tiny's "
+            "truth file (.json), with the times at which the word is spoken."
+        ),
+    ] = None,
     dataset: Annotated[
         Path | None,
         typer.Option(
@@ -230,6 +240,7 @@ def run(
         seed=seed,
         provider=provider,
         talk=parse_talk(model, prompt_tokens, output_tokens, users),
+        stream=stream,
         checks_network=check_network,
     )
     require_one_way(resume, collect, is_detached=detached)
@@ -376,14 +387,22 @@ def _execute(
         writer.finish()
 
 
+def _how(target: str) -> str:
+    """Say what an address alone tells of what is to come; the record says the rest."""
+    kind, _, place = Address.parse(target).link.partition(":")
+    if kind == "qemu":
+        return "EMULATED, in instruction time, by"
+    is_program = kind in KINDS and not may_be_hardware(kind, place.partition("?")[0])
+    return "SIMULATED by" if kind == "sim" or is_program else "measured on"
+
+
 def _say_what_is_coming(intake: Intake, console: Console) -> None:
     plan = intake.plan
     seconds = sum(expected_seconds(trial) for trial in plan.trials)
     device = "EMULATED (a model of the device, in virtual time)"
     if not plan.is_emulated:
         target = plan.trials[0].target
-        how = "SIMULATED by" if "@sim:" in target else "measured on"
-        device = f"{how} {target}"
+        device = f"{_how(target)} {target}"
     console.print(
         f"{plan.profile.title_en}: {device}; {len(plan.trials)} trials, "
         f"about {seconds:.0f} s.",

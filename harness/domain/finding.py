@@ -100,6 +100,7 @@ CODES: frozenset[str] = frozenset(
         "not-quantised",
         # what the device model says of itself
         "emulated",
+        "instruction-time",
         "emulation-not-validated",
         "outside-emulation-domain",
         "operator-unknown",

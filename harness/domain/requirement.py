@@ -87,6 +87,7 @@ REASONS: frozenset[str] = frozenset(
         "clocks-not-related",
         "edges-not-seen",
         "no-time-stamps",
+        "no-start-mark",
         # not determined
         "uncertainty-too-large",
         "spread-above-limit",

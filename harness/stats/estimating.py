@@ -23,6 +23,7 @@ from harness.stats.modelled import with_model_error
 from harness.stats.server import server_answer
 from harness.stats.stages import stage_answers
 from harness.stats.sustained import sustained_answers
+from harness.stats.wakewords import wakeword_answers
 
 
 def estimate(
@@ -66,6 +67,7 @@ def _answers(group: Group) -> Iterator[Answer]:
             return
         case Periodic():
             yield miss_answer(group, group.scenario)
+            yield from wakeword_answers(group)
             yield from energy_answers(group)
         case LlmDecode() as scenario:
             yield context_memory(group)

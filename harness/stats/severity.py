@@ -74,6 +74,7 @@ _NOTES = (
     "half-fused",
     "not-quantised",
     "emulated",
+    "instruction-time",
     "emulation-not-validated",
     "outside-emulation-domain",
     "operator-unknown",

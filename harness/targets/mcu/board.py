@@ -25,7 +25,7 @@ from harness.domain.query import (
     TrialStarted,
 )
 from harness.domain.reading import ReadingBlock
-from harness.domain.scenario import SingleStream
+from harness.domain.scenario import Periodic, SingleStream
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.errors import (
@@ -39,8 +39,11 @@ from harness.errors import (
 from harness.targets.base import Deployment
 from harness.targets.mcu.driver import Dut, Firmware
 from harness.targets.mcu.energy import EnergyRun
+from harness.targets.mcu.interface import InterfaceBoard
 from harness.targets.mcu.latency import LatencyRun
 from harness.targets.mcu.samples import sample_bytes
+from harness.targets.mcu.stream import CLOCK as STREAM_CLOCK
+from harness.targets.mcu.stream import StreamRun
 from harness.targets.mcu.wire import Mode
 
 CLOCK = "mcu"
@@ -52,6 +55,9 @@ MODELS = {
     "sww": ("sww01", "strww01"),
 }
 """Workload → names that reference firmware gives its model."""
+
+
+Run = LatencyRun | EnergyRun | StreamRun
 
 
 class World(Protocol):
@@ -73,6 +79,8 @@ class McuTarget:
     origin: Origin
     facts: dict[str, str] = field(default_factory=dict)
     """How it is reached, for the record."""
+    interface: InterfaceBoard | None = None
+    """Through which it is reached; None: it is not."""
     world: World | None = None
     """Of a simulated board; None: the real one."""
     _is_lost: bool = False
@@ -90,7 +98,7 @@ class McuTarget:
             address=self.address,
             name=found.name,
             origin=self.origin,
-            clock=self._clock_name,
+            clock=CLOCK if self._tells_time else self.clock.name,
             facts=facts,
         )
 
@@ -116,13 +124,16 @@ class McuTarget:
         self, trial: Trial, on: Deployment
     ) -> Generator[TrialEvent, None, None]:
         """Execute one trial and yield its events; a Ctrl-C ends it as interrupted."""
-        yield TrialStarted(trial=trial.id, clock=self._clock_name)
         run = self._run(trial)
+        yield TrialStarted(trial=trial.id, clock=self._clock_of(run))
         since_ns = self.clock.now_ns()
         try:
             self._require(trial)
             yield Noted(trial=trial.id, key=FIRMWARE_MODEL, value=self.firmware.model)
-            yield from run.events(sample_bytes(on.model, trial, on.samples))
+            if isinstance(run, StreamRun):
+                yield from run.events()
+            else:
+                yield from run.events(sample_bytes(on.model, trial, on.samples))
             yield from self._drawn(trial, since_ns)
         except (Unsupported, SchemaError) as error:
             yield _end(run, Outcome.REFUSED, error.sentence())
@@ -145,25 +156,46 @@ class McuTarget:
             yield _end(run, Outcome.DONE, "")
 
     @property
-    def _clock_name(self) -> str:
-        """Name the clock of a trial's times: the board's own, where it tells time."""
-        is_told = self.firmware.mode is Mode.PERFORMANCE
-        return CLOCK if is_told else self.clock.name
+    def _tells_time(self) -> bool:
+        return self.firmware.mode is Mode.PERFORMANCE
 
-    def _run(self, trial: Trial) -> LatencyRun | EnergyRun:
+    def _clock_of(self, run: Run) -> str:
+        """Name the clock of a trial's times: the board's own, where it tells time."""
+        if isinstance(run, StreamRun):
+            return STREAM_CLOCK
+        return CLOCK if isinstance(run, LatencyRun) else self.clock.name
+
+    def _run(self, trial: Trial) -> Run:
+        if trial.stream is not None and self.interface is not None:
+            return StreamRun(
+                dut=self.dut,
+                interface=self.interface,
+                trial=trial,
+                clock=self.clock,
+                recording=trial.stream,
+                origin=self.origin,
+            )
         if self.firmware.mode is Mode.ENERGY:
             return EnergyRun(dut=self.dut, trial=trial, clock=self.clock)
         return LatencyRun(dut=self.dut, trial=trial, clock=self.clock)
 
     def _require(self, trial: Trial) -> None:
         """Raise Unsupported for what this firmware cannot answer."""
-        if not isinstance(trial.scenario, SingleStream):
+        is_stream = trial.stream is not None and isinstance(trial.scenario, Periodic)
+        if is_stream and self.interface is None:
+            raise Unsupported(
+                "A recording is played by an interface board, and there is none",
+                remedy="Connect one and write ?via=interface in the address.",
+            )
+        if not is_stream and not isinstance(trial.scenario, SingleStream):
             raise Unsupported(
                 f"{trial.scenario.kind} cannot be executed by the MLPerf Tiny "
                 "protocol, which times one inference after another",
-                remedy="Read the rows that need it as not measured.",
+                remedy="Read the rows that need it as not measured. Streaming wake "
+                "words are played: --stream FILE.json",
             )
-        if self.firmware.mode is Mode.ENERGY and not trial.edges:
+        is_unwatched = self.firmware.mode is Mode.ENERGY and not trial.edges
+        if is_unwatched and not is_stream:
             raise Unsupported(
                 "In energy mode the board's time stamps are edges on a pin, and no "
                 "meter watches one",
@@ -187,7 +219,7 @@ class McuTarget:
             yield ReadingsTaken(trial=trial.id, block=block)
 
 
-def _end(run: LatencyRun | EnergyRun, outcome: Outcome, reason: str) -> TrialEnded:
+def _end(run: Run, outcome: Outcome, reason: str) -> TrialEnded:
     """Give the trial's last event."""
     return TrialEnded(
         trial=run.trial.id, outcome=outcome, queries=run.queries, reason=reason

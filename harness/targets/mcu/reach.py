@@ -19,7 +19,10 @@ INTERFACE_BAUD = 115_200
 _OF_A_WIRE = ("baud", "via", "dutbaud")
 _OPTIONS = {
     **dict.fromkeys(KINDS, _OF_A_WIRE),
-    SIM: ("ms", "seed", "mode", "power", "idle", "via", "dutbaud"),
+    SIM: (
+        *("ms", "seed", "mode", "power", "idle"),
+        *("via", "dutbaud", "misses", "alarm"),
+    ),
     QEMU: (),
 }
 _VIA = "interface"

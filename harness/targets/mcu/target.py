@@ -7,11 +7,13 @@ machine's own network and a pseudo terminal lead to a program, never to a board
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from harness.clock import Clock, SystemClock, VirtualClock
 from harness.domain.board import Board
 from harness.domain.origin import Origin
 from harness.domain.profile import DeviceProfile
+from harness.domain.query import HOST_CLOCK
 from harness.errors import EquipmentError, LinkTimeout, SchemaError, TargetError
 from harness.links.bytelink import ByteLink, open_link
 from harness.links.hardware import may_be_hardware
@@ -20,12 +22,11 @@ from harness.plugins import Address
 from harness.targets.mcu.board import McuTarget
 from harness.targets.mcu.driver import Dut, Firmware
 from harness.targets.mcu.interface import CHUNK_BYTES, InterfaceBoard
+from harness.targets.mcu.qemu import emulating
 from harness.targets.mcu.reach import Reach, read_reach
 from harness.targets.mcu.sim import SimulatedBoard
 from harness.targets.mcu.siminterface import SimulatedInterface
 from harness.units import parse_quantity
-
-SIMULATED_CLOCK = "simulated"
 
 
 @contextmanager
@@ -45,6 +46,8 @@ def open_target(
         match reach.kind:
             case "sim":
                 yield _simulated(reach, stack)
+            case "qemu":
+                yield _emulated(reach, stack)
             case _:
                 is_real = may_be_hardware(reach.kind, reach.place)
                 origin = Origin.MEASURED if is_real else Origin.SIMULATED
@@ -74,8 +77,25 @@ def _on_a_wire(reach: Reach, origin: Origin, stack: ExitStack) -> McuTarget:
                 clock=clock,
                 origin=origin,
                 facts={"baud": str(baud), **facts},
+                interface=_interface_of(dut),
             )
     raise _nobody(reach, garbled) from said
+
+
+def _emulated(reach: Reach, stack: ExitStack) -> McuTarget:
+    """Start an emulator and open the port that leads to its UART."""
+    clock = SystemClock()
+    emulator = stack.enter_context(emulating(Path(reach.place), clock, reach.where))
+    link = stack.enter_context(open_link(f"serial:{emulator.port}"))
+    dut = Dut(link, clock, keeps_time=False)
+    return McuTarget(
+        address=reach.where,
+        dut=dut,
+        firmware=dut.wake(),
+        clock=clock,
+        origin=Origin.EMULATED,
+        facts=emulator.facts,
+    )
 
 
 def _awake(dut: Dut, reach: Reach, facts: dict[str, str]) -> Firmware:
@@ -129,6 +149,10 @@ def _dut(reach: Reach, link: ByteLink, clock: Clock) -> tuple[Dut, dict[str, str
     return Dut(interface, clock, CHUNK_BYTES), facts
 
 
+def _interface_of(dut: Dut) -> InterfaceBoard | None:
+    return dut.link if isinstance(dut.link, InterfaceBoard) else None
+
+
 def _listed(bauds: tuple[int, ...] | list[int]) -> str:
     return ", ".join(map(str, bauds))
 
@@ -139,7 +163,7 @@ def _simulated(reach: Reach, stack: ExitStack) -> McuTarget:
     ``sim:MODEL?ms=30&seed=1&mode=energy&power=20mW&idle=2mW&via=interface``. Raises
     SchemaError for an option that cannot be read.
     """
-    clock = VirtualClock(SIMULATED_CLOCK)
+    clock = VirtualClock(HOST_CLOCK)
     option = reach.options.get
     board = SimulatedBoard(
         model=reach.place or "kws01",
@@ -148,6 +172,8 @@ def _simulated(reach: Reach, stack: ExitStack) -> McuTarget:
         is_energy=_is_energy(reach),
         active_w=parse_quantity(option("power", "20mW"), "W"),
         idle_w=parse_quantity(option("idle", "2mW"), "W"),
+        misses=int(_number(reach, "misses", "0")),
+        false_alarm_s=_number(reach, "alarm", "0"),
     )
     through = reach.is_through_interface
     instrument = SimulatedInterface(board) if through else board
@@ -160,6 +186,7 @@ def _simulated(reach: Reach, stack: ExitStack) -> McuTarget:
         clock=clock,
         origin=Origin.SIMULATED,
         facts={"baud": str(board.baud), **facts},
+        interface=_interface_of(dut),
         world=board,
     )
 

@@ -1,0 +1,220 @@
+"""Firmware of our own behind a pseudo terminal, from the command to the report."""
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.clock import SystemClock
+from harness.meters.lpm01a.sim import Lpm01aSimulator
+from harness.testing.firmwarebench import build, port, unplugging
+from harness.units import NS_PER_S
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PEER = Path(__file__).parents[1] / "peers" / "mcu_firmware.c"
+SUITE = """
+format = "duanping/suite/1"
+name = "one"
+
+[[workload]]
+id = "kws"
+model = "dscnn-kws"
+title_zh = "关键词识别"
+title_en = "Keyword spotting"
+[[workload.scenario]]
+kind = "SingleStream"
+"""
+IDLE_W, BUSY_W, VOLTS = 2e-3, 20e-3, 3.0
+LATE_NS = 30_000_000
+"""The simulated meter sends what it measured this much later: by then the firmware's
+file has told of it."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(PEER, tmp_path_factory.mktemp("firmware") / "firmware")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "one.toml"
+    path.write_text(SUITE, encoding="utf-8")
+    return path
+
+
+class World:
+    """What the firmware's file says of its pin and its power; one clock for both."""
+
+    def __init__(self, path: Path) -> None:
+        self.falls_ns: list[int] = []
+        self.changes: list[tuple[int, bool]] = []
+        self._path = path
+        self._read = 0
+
+    def look(self) -> None:
+        told = self._path.read_text()
+        whole = told[self._read : told.rfind("\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            what, at_ns = line.split()
+            if what == "F":
+                self.falls_ns.append(int(at_ns))
+            else:
+                self.changes.append((int(at_ns), what == "B"))
+
+    def watts(self, times_ns: NDArray[np.float64]) -> NDArray[np.float64]:
+        at = np.array([at_ns for at_ns, _ in self.changes], dtype=np.float64)
+        levels = np.array([IDLE_W, *(BUSY_W if b else IDLE_W for _, b in self.changes)])
+        found: NDArray[np.float64] = levels[np.searchsorted(at, times_ns)]
+        return found
+
+
+@contextmanager
+def meter(world: World) -> Iterator[str]:
+    """Give the port of a simulated LPM01A that measures the firmware's world."""
+    device, end = pty.openpty()
+    tty.setraw(device)
+    tty.setraw(end)
+    clock, stopped = SystemClock(), threading.Event()
+    started = {"at": 0}
+    ripple = np.random.default_rng(1)
+
+    class Falls:
+        def __iter__(self) -> Iterator[float]:
+            at = started["at"]
+            return iter([(fall - at) / NS_PER_S for fall in world.falls_ns])
+
+    def amperes(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        noise = 1 + 0.01 * ripple.standard_normal(np.shape(seconds))
+        return world.watts(started["at"] + seconds * NS_PER_S) / VOLTS * noise
+
+    simulator = Lpm01aSimulator(amperes, events_s=Falls())  # type: ignore[arg-type]
+
+    def serve() -> None:
+        while not stopped.is_set():
+            world.look()
+            if select.select([device], [], [], 0.005)[0]:
+                data = os.read(device, 4096)
+                if b"start" in data:
+                    started["at"] = clock.now_ns() - LATE_NS
+                simulator.receive(data, clock.now_ns() - LATE_NS)
+            out = simulator.transmit(clock.now_ns() - LATE_NS)
+            while out:
+                out = out[os.write(device, out) :]
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield os.ttyname(end)
+    finally:
+        stopped.set()
+        thread.join()
+        os.close(device)
+        os.close(end)
+
+
+def test_energy_lies_between_the_edges_that_the_meter_saw(
+    duanping: Command, binary: Path, suite: Path, tmp_path: Path
+) -> None:
+    pin = tmp_path / "pin"
+    pin.touch()
+    with (
+        port(binary, "-e", "-B", "9600", "-u", "3000", "-p", str(pin)) as board,
+        meter(world := World(pin)) as lpm,
+    ):
+        result = duanping(
+            "run", "--device", "wearable", "--suite", suite, "--preset", "rapid",
+            "--target", f"mcu@serial:{board}",
+            "--meter", f"lpm01a@serial:{lpm}?voltage={VOLTS:g}V", "--pin", "D7",
+            "--out", tmp_path / "reports", "--json",
+        )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    derived = Path(told["bundle"]) / "derived" / "estimates.json"
+    estimates = json.loads(derived.read_text(encoding="utf-8"))["estimates"]
+    found = {one["measurand"]["name"]: one for one in estimates}
+    gross = found["energy_per_inference_gross"]
+    assert gross["value"] == pytest.approx(true_energy_j(world, pin), rel=2e-3)
+    assert "falls of a pin" in gross["method"]
+    assert gross["origin"] == "simulated"  # both ports lead to programs
+    assert "latency_p90" not in found
+    assert "edges-not-seen" not in {one["code"] for one in told["findings"]}
+
+
+def true_energy_j(world: World, pin: Path) -> float:
+    """Give the energy of one inference by the firmware's own account."""
+    journal = next(pin.parent.glob("reports/*/evidence/journal.jsonl"))
+    text = journal.read_text(encoding="utf-8")
+    counts = re.search(r'"inferences":\s*\[(\d+)', text)
+    assert counts is not None
+    count = int(counts[1])
+    windows = np.diff(world.falls_ns).reshape(-1)[::2][-5:] / NS_PER_S
+    return float(np.median(windows)) * BUSY_W / count
+
+
+def test_a_board_that_is_pulled_out_loses_nothing_and_the_run_goes_on(
+    binary: Path, suite: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "ttyBOARD"
+    command = [
+        sys.executable, "-m", "harness", "run", "--device", "wearable",
+        "--suite", suite, "--preset", "quick", "--target", f"mcu@serial:{place}",
+        "--out", tmp_path / "reports", "--json",
+    ]  # fmt: skip
+    with unplugging(binary) as board:
+        place.symlink_to(board.name)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if "[2/3]" in line:
+                board.pull_out()
+        process.wait()
+        process.stdout.close()  # type: ignore[union-attr]
+        process.stderr.close()
+        (bundle,) = (tmp_path / "reports").iterdir()
+        first = bundle / "evidence/traces/kws.singlestream.device.r1.queries.parquet"
+        kept = first.read_bytes()
+
+        assert process.returncode == 3, said
+        assert "went away" in said
+
+        place.unlink()
+        board.put_back()
+        place.symlink_to(board.name)
+        again = subprocess.run(
+            [*command, "--resume", bundle], capture_output=True, text=True, check=False
+        )
+
+    assert again.returncode == 0, again.stderr
+    told = json.loads(again.stdout)
+    assert first.read_bytes() == kept
+    journal = (bundle / "evidence/journal.jsonl").read_text(encoding="utf-8")
+    ends = [line for line in journal.splitlines() if '"trial-ended"' in line]
+    assert len(ends) == 3
+    assert not told["partial"]
+    rows = {row["id"]: row for row in told["rows"]}
+    assert rows["kws_lat"]["origin"] == "simulated"
