@@ -218,3 +218,125 @@ def test_a_board_that_is_pulled_out_loses_nothing_and_the_run_goes_on(
     assert not told["partial"]
     rows = {row["id"]: row for row in told["rows"]}
     assert rows["kws_lat"]["origin"] == "simulated"
+
+
+def simulated(
+    duanping: Command, suite: Path, out: Path, target: str, *more: str | Path
+) -> "subprocess.CompletedProcess[str]":
+    return duanping(
+        "run", "--device", "wearable", "--suite", suite, "--preset", "rapid",
+        "--target", target, "--out", out, "--json", *more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("meter", "pin"), [("lpm01a@sim:", "D7"), ("ppk2@sim:?voltage=3V", "D3")]
+)
+def test_a_simulated_meter_sees_the_edges_of_a_simulated_board(
+    duanping: Command, suite: Path, tmp_path: Path, meter: str, pin: str
+) -> None:
+    target = "mcu@sim:kws01?ms=3&mode=energy&power=20mW&idle=2mW&via=interface"
+    result = simulated(
+        duanping, suite, tmp_path, f"{target}&dutbaud=9600",
+        "--meter", meter, "--pin", pin,
+    )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    found = figures(result)
+    # 20 mW for 3 ms, and 18 mW of it over idle
+    assert found["energy_per_inference_gross"]["value"] == pytest.approx(
+        60e-6, rel=3e-3
+    )
+    assert found["energy_per_inference_net"]["value"] == pytest.approx(54e-6, rel=3e-3)
+    assert found["energy_per_inference_gross"]["origin"] == "simulated"
+    told = json.loads(result.stdout)
+    assert not told["is_evidence"]
+    assert "median of windows" in found["energy_per_inference_gross"]["method"]
+    report = Path(told["report"]).read_text(encoding="utf-8")
+    assert "能耗模式下开发板不给出时间戳" in report
+    assert "In energy mode the board tells no time" in report
+    again = duanping("verify", told["bundle"])
+    assert again.returncode == 0, again.stderr
+
+
+def figures(result: "subprocess.CompletedProcess[str]") -> dict[str, dict[str, object]]:
+    bundle = Path(json.loads(result.stdout)["bundle"])
+    text = (bundle / "derived" / "estimates.json").read_text(encoding="utf-8")
+    return {one["measurand"]["name"]: one for one in json.loads(text)["estimates"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--meter", "lpm01a@sim:", "--pin", "D3"), "Did you mean 'D7'"),
+        (("--meter", "pzem@sim:", "--pin", "D7"), "no logic input"),
+        (("--meter", "lpm01a@serial:/dev/null?voltage=3V"), "A real meter cannot read"),
+        (("--pin", "D7"), "There is no meter for this"),
+        (("--stream", "/nowhere/truth.json"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_runs(
+    duanping: Command, suite: Path, tmp_path: Path, more: tuple[str, ...], words: str
+) -> None:
+    result = simulated(
+        duanping, suite, tmp_path / "reports", "mcu@sim:kws01?mode=energy", *more
+    )
+
+    assert result.returncode == 2
+    assert words in " ".join(result.stderr.split())
+    assert not (tmp_path / "reports").exists()
+
+
+LISTENING = SUITE.replace('id = "kws"', 'id = "sww"').replace(
+    'kind = "SingleStream"',
+    'kind = "Periodic"\nperiod = "32 ms"\ndeadline = "32 ms"',
+)
+TRUTH = [
+    {
+        "wav_file": "words-10s-1.0-4.0-7.0.wav",
+        "length_sec": 10.0,
+        "detection_windows": [[1.0, 1.64], [4.0, 4.76], [7.0, 7.36]],
+    }
+]
+
+
+def test_a_wake_word_device_is_held_against_what_was_said(
+    duanping: Command, tmp_path: Path
+) -> None:
+    suite, truth = tmp_path / "listening.toml", tmp_path / "truth.json"
+    suite.write_text(LISTENING, encoding="utf-8")
+    truth.write_text(json.dumps(TRUTH), encoding="utf-8")
+
+    result = simulated(
+        duanping, suite, tmp_path / "reports",
+        "mcu@sim:strww01?ms=12&via=interface&misses=2&alarm=9.2",
+        "--stream", truth, "--meter", "lpm01a@sim:",
+    )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    found = figures(result)
+    counts = ("true_positives", "false_negatives", "false_positives")
+    assert [found[name]["value"] for name in counts] == [2.0, 1.0, 1.0]
+    assert found["duty_cycle"]["value"] == pytest.approx(12 / 32, rel=5e-3)
+    assert found["frame_period"]["value"] == pytest.approx(0.032, rel=1e-3)
+    mean_w = 2e-3 + 18e-3 * 12 / 32
+    assert found["average_power"]["value"] == pytest.approx(mean_w, rel=0.02)
+    told = json.loads(result.stdout)
+    report = Path(told["report"]).read_text(encoding="utf-8")
+    assert "missed (false negative)" in report
+    assert "误唤醒（假阳性）" in report
+    assert "7.500 s" in report
+
+
+def test_a_recording_that_nobody_listens_to_is_refused(
+    duanping: Command, suite: Path, tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(TRUTH), encoding="utf-8")
+
+    result = simulated(
+        duanping, suite, tmp_path / "reports", "mcu@sim:kws01", "--stream", truth
+    )
+
+    assert result.returncode == 2
+    assert "Nothing in this run listens" in result.stderr

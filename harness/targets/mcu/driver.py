@@ -37,6 +37,8 @@ _QUIET_S = 0.1
 _CLOCKS_AGREE = 1.05
 """No board's clock is off by more: RC oscillators are good for 1 to 3 %."""
 _SLACK_NS = 1_000_000
+_STEP_SLACK_NS = 1_000_000_000
+"""A time stamp may have waited in a buffer for longer than the one after it."""
 _READ_BYTES = 4096
 _NS_PER_US = 1000
 
@@ -92,6 +94,8 @@ class Dut:
     _buffer: bytes = b""
     _last_us: int = 0
     _wraps: int = 0
+    _last_heard_ns: int | None = None
+    """When the last lap was heard, by the host's clock; None: none yet."""
     _heard: list[Said] = field(default_factory=list)
 
     def wake(self) -> Firmware:
@@ -100,6 +104,7 @@ class Dut:
         Raises LinkTimeout where nobody speaks the protocol.
         """
         self._last_us = self._wraps = 0
+        self._last_heard_ns = None
         self._settle(_LISTEN_S)
         name = self._name()
         self._settle(_QUIET_S)  # answers to questions that were asked twice
@@ -226,10 +231,25 @@ class Dut:
         return self._unwrapped(laps[0].us) * _NS_PER_US
 
     def _unwrapped(self, us: int) -> int:
-        """Go on counting where 32 bits begin again; laps come in order."""
+        """Go on counting where 32 bits begin again; laps come in order.
+
+        Raises LinkError for a step that is longer than what has passed here: a digit
+        was garbled, and would be taken for 71 minutes.
+        """
+        now_ns, is_first = self.clock.now_ns(), self._last_heard_ns is None
+        passed_ns = now_ns - (self._last_heard_ns or 0)
+        step_us = (us - self._last_us) % LAP_WRAP
+        most_ns = passed_ns * _CLOCKS_AGREE + _STEP_SLACK_NS
+        if self.keeps_time and not is_first and step_us * _NS_PER_US > most_ns:
+            raise LinkError(
+                f"The board's clock went on by {step_us} us while {passed_ns // 1000} "
+                "us passed here",
+                where=self.link.where,
+                remedy="A time stamp was garbled on the line, or its clock is wrong.",
+            )
         if us < self._last_us:
             self._wraps += 1
-        self._last_us = us
+        self._last_us, self._last_heard_ns = us, now_ns
         return us + self._wraps * LAP_WRAP
 
     def _name(self) -> str:
