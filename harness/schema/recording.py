@@ -25,6 +25,8 @@ class WrittenRecording(BaseModel):
     detection_windows: tuple[tuple[float, float], ...]
 
 
+_LONGEST_NAME = 75
+"""A command has 80 characters, ``play`` and a blank among them."""
 _FORM = TypeAdapter(tuple[WrittenRecording, ...])
 
 
@@ -58,6 +60,15 @@ def load_recording(path: Path) -> Recording:
 
 
 def _recording(written: WrittenRecording, where: str) -> Recording:
+    name = written.wav_file
+    is_plain = name.isascii() and name.isprintable() and "%" not in name
+    if not is_plain or len(name) > _LONGEST_NAME:
+        raise SchemaError(
+            f"An interface board cannot be told this name: {name[:80]!r}",
+            where=where,
+            remedy=f"Name the file in at most {_LONGEST_NAME} plain letters, and on "
+            "the card as well.",
+        )
     try:
         return Recording(
             file=written.wav_file,

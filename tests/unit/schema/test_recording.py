@@ -43,6 +43,9 @@ def test_a_recording_is_read_to_the_nanosecond(tmp_path: Path) -> None:
         ([{**ONE, "detection_windows": [[4.0, 4.5], [1.0, 1.5]]}], "in order"),
         ([{**ONE, "detection_windows": [[9.0, 11.0]]}], "within the recording"),
         ([{**ONE, "length_sec": 0}], "a name and a length"),
+        ([{**ONE, "wav_file": "100%.wav"}], "cannot be told this name"),
+        ([{**ONE, "wav_file": "x" * 80}], "cannot be told this name"),
+        ([{**ONE, "wav_file": "你好.wav"}], "cannot be told this name"),
     ],
 )
 def test_what_is_no_truth_file_is_told_with_its_place(

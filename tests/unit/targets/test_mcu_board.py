@@ -251,6 +251,33 @@ def test_what_the_firmware_cannot_answer_is_refused(
     assert not any(isinstance(event, QueryBlock) for event in events)
 
 
+@pytest.mark.parametrize(
+    ("options", "outcome", "words"),
+    [
+        (("-r", "2"), Outcome.CRASHED, "started again"),
+        (("-h", "2"), Outcome.HUNG, "did not answer"),
+        (("-x", "2"), Outcome.FAILED, "Inference iterations"),
+        (("-d", "3"), Outcome.FAILED, "the end of the sample"),
+    ],
+)
+def test_what_befalls_a_board_in_energy_mode_is_told_as_well(
+    firmware: Firmware,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    outcome: Outcome,
+    words: str,
+) -> None:
+    monkeypatch.setattr("harness.targets.mcu.energy._SLACK_S", 0.5)
+    trial = replace(a_kws_trial(), edges="D7")
+
+    with firmware("-e", *options) as target:
+        events = executed(target, trial)
+
+    assert ended(events).outcome is outcome
+    assert words in ended(events).reason
+    assert events[0] == TrialStarted(trial=trial.id, clock="monotonic")
+
+
 def test_given_samples_go_to_the_board_as_they_are(
     firmware: Firmware, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ from harness.targets.mcu.board import McuTarget
 from harness.targets.mcu.target import open_target
 from harness.testing.builders import a_model, a_profile, a_trial
 
-PEERS = Path(__file__).parents[2] / "peers"
+PEERS = Path(__file__).parents[1] / "peers"
 PROGRAMS = ("arm-none-eabi-gcc", "qemu-system-arm")
 
 needs_qemu = pytest.mark.skipif(
