@@ -47,7 +47,12 @@ from harness.stats.metered import (
     latency_s,
     u_clock_s,
 )
-from harness.stats.power import PowerTrace, evidence_class, power_trace
+from harness.stats.power import (
+    PowerTrace,
+    evidence_class,
+    power_trace,
+    trace_of,
+)
 from harness.stats.relation import Means, Reason, Refused
 from harness.stats.series import Window, is_measured, window_of
 from harness.stats.uncertainty import TWO_SIDED, Term, between_runs, student
@@ -147,7 +152,11 @@ def why_no_energy(group: Group, found: Sequence[RunEnergy | Refused]) -> str:
     reasons = [WITHHELD_FOR[one.reason] for one in found if isinstance(one, Refused)]
     if reasons:
         return reasons[0]
-    is_apart = any(REFUSED in trial.notes for trial in group.trials)
+    is_apart = any(
+        REFUSED in trial.notes
+        or (trace_of(trial.readings) is not None and power_trace(trial) is None)
+        for trial in group.trials
+    )
     return CLOCKS_NOT_RELATED if is_apart else NO_POWER_READINGS
 
 

@@ -1,26 +1,20 @@
 """Firmware of our own behind a pseudo terminal, from the command to the report."""
 
 import json
-import os
-import pty
 import re
-import select
 import shutil
 import subprocess
 import sys
-import threading
-import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.clock import SystemClock
 from harness.meters.lpm01a.sim import Lpm01aSimulator
 from harness.testing.firmwarebench import build, port, unplugging
+from harness.testing.ptybench import served_on_pty
 from harness.units import NS_PER_S
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -88,48 +82,35 @@ class World:
         return found
 
 
-@contextmanager
-def meter(world: World) -> Iterator[str]:
-    """Give the port of a simulated LPM01A that measures the firmware's world."""
-    device, end = pty.openpty()
-    tty.setraw(device)
-    tty.setraw(end)
-    clock, stopped = SystemClock(), threading.Event()
-    started = {"at": 0}
-    ripple = np.random.default_rng(1)
+class Meter:
+    """A simulated LPM01A that measures the firmware's world, a little late."""
 
-    class Falls:
-        def __iter__(self) -> Iterator[float]:
-            at = started["at"]
-            return iter([(fall - at) / NS_PER_S for fall in world.falls_ns])
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._noise = np.random.default_rng(1)
+        self._started_ns = 0
+        self._inner = Lpm01aSimulator(self._amperes, events_s=self)  # type: ignore[arg-type]
 
-    def amperes(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        noise = 1 + 0.01 * ripple.standard_normal(np.shape(seconds))
-        return world.watts(started["at"] + seconds * NS_PER_S) / VOLTS * noise
+    def __iter__(self) -> Iterator[float]:
+        falls = self._world.falls_ns
+        return iter([(fall - self._started_ns) / NS_PER_S for fall in falls])
 
-    simulator = Lpm01aSimulator(amperes, events_s=Falls())  # type: ignore[arg-type]
+    def _amperes(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        noise = 1 + 0.01 * self._noise.standard_normal(np.shape(seconds))
+        return self._world.watts(self._started_ns + seconds * NS_PER_S) / VOLTS * noise
 
-    def serve() -> None:
-        while not stopped.is_set():
-            world.look()
-            if select.select([device], [], [], 0.005)[0]:
-                data = os.read(device, 4096)
-                if b"start" in data:
-                    started["at"] = clock.now_ns() - LATE_NS
-                simulator.receive(data, clock.now_ns() - LATE_NS)
-            out = simulator.transmit(clock.now_ns() - LATE_NS)
-            while out:
-                out = out[os.write(device, out) :]
+    def receive(self, data: bytes, now_ns: int) -> None:
+        if b"start" in data:
+            self._started_ns = now_ns - LATE_NS
+        self._inner.receive(data, now_ns - LATE_NS)
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield os.ttyname(end)
-    finally:
-        stopped.set()
-        thread.join()
-        os.close(device)
-        os.close(end)
+    def transmit(self, now_ns: int) -> bytes:
+        self._world.look()
+        return self._inner.transmit(now_ns - LATE_NS)
+
+    def next_ns(self, now_ns: int) -> int | None:
+        due = self._inner.next_ns(now_ns - LATE_NS)
+        return None if due is None else due + LATE_NS
 
 
 def test_energy_lies_between_the_edges_that_the_meter_saw(
@@ -139,12 +120,12 @@ def test_energy_lies_between_the_edges_that_the_meter_saw(
     pin.touch()
     with (
         port(binary, "-e", "-B", "9600", "-u", "3000", "-p", str(pin)) as board,
-        meter(world := World(pin)) as lpm,
+        served_on_pty(Meter(world := World(pin))) as lpm,
     ):
         result = duanping(
             "run", "--device", "wearable", "--suite", suite, "--preset", "rapid",
             "--target", f"mcu@serial:{board}",
-            "--meter", f"lpm01a@serial:{lpm}?voltage={VOLTS:g}V", "--pin", "D7",
+            "--meter", f"lpm01a@serial:{lpm.name}?voltage={VOLTS:g}V", "--pin", "D7",
             "--out", tmp_path / "reports", "--json",
         )  # fmt: skip
 

@@ -18,13 +18,11 @@ from harness.domain.query import (
     TrialEvent,
     WindowsMarked,
 )
+from harness.planning import MARKED_WINDOW_NS, MARKED_WINDOWS
 from harness.targets.mcu.driver import Batch, Dut
 from harness.targets.mcu.outputs import Repeats
 from harness.units import NS_PER_S
 
-WINDOWS = 5
-WINDOW_NS = 10 * NS_PER_S
-"""The number of windows and their least length (MLPerf Tiny rules, energy)."""
 _REST_NS = NS_PER_S
 """Between windows: nobody takes the edge of one for that of another."""
 _LONGER = 1.05
@@ -56,12 +54,13 @@ class EnergyRun:
         self.dut.load(sample)
         yield self._enter(Phase.WARM_UP)
         each_ns = self._probe()
-        planned_ns = max(WINDOW_NS, trial.minimum.duration_ns // WINDOWS)
+        planned_ns = max(MARKED_WINDOW_NS, trial.minimum.duration_ns // MARKED_WINDOWS)
         count = max(
-            ceil(planned_ns * _LONGER / each_ns), ceil(trial.minimum.queries / WINDOWS)
+            ceil(planned_ns * _LONGER / each_ns),
+            ceil(trial.minimum.queries / MARKED_WINDOWS),
         )
         yield self._enter(Phase.MEASURED)
-        windows = [self._window(count, each_ns) for _ in range(WINDOWS)]
+        windows = [self._window(count, each_ns) for _ in range(MARKED_WINDOWS)]
         yield WindowsMarked(
             trial=trial.id,
             input=trial.edges,

@@ -16,7 +16,7 @@ from harness.stats.estimating import estimate
 from harness.stats.findings import find
 from harness.stats.laying import lay_over
 from harness.stats.marked import MEDIAN_VARIANCE
-from harness.testing.builders import a_plan, a_trial
+from harness.testing.builders import a_plan, a_trial, a_trial_record
 from harness.units import NS_PER_S
 
 LPM = "lpm01a@serial:/dev/ttyACM1?voltage=3V"
@@ -264,3 +264,15 @@ def test_runs_are_put_together_by_their_medians() -> None:
     assert gross.runs == 3
     assert gross.value == pytest.approx(PER_INFERENCE_J, rel=1e-3)
     assert "mean of 3 runs, Student t; of each the median" in gross.method
+
+
+def test_a_meter_beside_a_board_that_tells_its_own_time_is_not_no_meter() -> None:
+    metered = a_metered_trial(all_falls_s())
+    told = replace(
+        a_trial_record(metered.trial), clock="mcu", readings=metered.readings
+    )
+
+    _, withheld = estimate(a_record(told))
+
+    reasons = {one.measurand.name: one.reason for one in withheld}
+    assert reasons["energy_per_inference_gross"] == "clocks-not-related"

@@ -18,6 +18,7 @@ from harness.targets.mcu.siminterface import SimulatedInterface
 from harness.targets.mcu.target import open_target
 from harness.targets.mcu.wire import Mode
 from harness.testing.builders import a_profile
+from harness.testing.ptybench import served_on_pty
 
 
 class Listener:
@@ -58,6 +59,22 @@ def test_a_board_behind_an_interface_board_says_who_it_is() -> None:
     assert sut.facts["mode"] == "energy"
     assert sut.facts["interface"] == "tinyML Enhanced Interface Board"
     assert sut.facts["dut_baud"] == "9600"
+
+
+def test_the_same_goes_over_a_port_in_real_time() -> None:
+    device = SimulatedBoard(is_energy=True)
+    with (
+        served_on_pty(SimulatedInterface(device)) as served,
+        opened(f"serial:{served.name}?via=interface&dutbaud=9600") as target,
+    ):
+        sut = target.identify()
+        target.dut.load(bytes(490))
+        batch = target.dut.run_batch(5, 10.0)
+
+    assert sut.facts["mode"] == "energy"
+    assert sut.facts["baud"] == "115200"
+    assert sut.facts["dut_baud"] == "9600"
+    assert 140_000_000 < batch.ended_ns - batch.begun_ns < 600_000_000
 
 
 def test_commands_are_passed_on_and_samples_go_in_pieces_that_fit() -> None:
