@@ -45,6 +45,7 @@ EMULATED = "emulated@"
 LOCAL = "local@"
 MCU = "mcu@"
 _SIMULATED_MCU = "mcu@sim:"
+EMULATED_MCU = "mcu@qemu:"
 MARKED_WINDOWS, MARKED_WINDOW_NS = 5, 10 * NS_PER_S
 """Windows that a board in energy mode marks, and their least length (MLPerf Tiny)."""
 STREAMED = "sww"

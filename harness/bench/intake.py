@@ -35,6 +35,7 @@ from harness.links.filedigest import digest_of, model_files
 from harness.meters.opening import is_simulated
 from harness.planning import (
     EMULATED,
+    EMULATED_MCU,
     LOCAL,
     MCU,
     STREAMED,
@@ -213,6 +214,9 @@ def _meter(
 ) -> MeterUse | None:
     """Say what reads the device's power; only a simulated meter can read a model."""
     address = request.meter or lab.meters.get(profile.name, "")
+    if target.startswith(EMULATED_MCU):
+        _require_no_power(request)
+        return None
     if is_virtual(target) and not is_simulated(address):
         if request.meter:
             what = "an emulated device" if target.startswith(EMULATED) else target
@@ -257,6 +261,17 @@ def _stream(request: Request, suite: Suite, target: str) -> Recording | None:
             "Periodic, on a target mcu@…?via=interface.",
         )
     return recording
+
+
+def _require_no_power(request: Request) -> None:
+    """Refuse power of an emulated processor, which draws none. Raises Unsupported."""
+    if request.meter:
+        raise Unsupported(
+            "An emulated processor draws no power that could be measured",
+            where=request.meter,
+            remedy="Leave --meter out, or measure a board.",
+        )
+    _require_no_claim(request)
 
 
 def _pinned(use: MeterUse, pin: str, target: str) -> MeterUse:

@@ -268,6 +268,19 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(
     assert not (tmp_path / "reports").exists()
 
 
+def test_an_emulated_processor_has_no_power_to_measure(
+    duanping: Command, suite: Path, tmp_path: Path
+) -> None:
+    result = simulated(
+        duanping, suite, tmp_path / "reports", "mcu@qemu:firmware.elf",
+        "--meter", "lpm01a@serial:/dev/ttyACM9?voltage=3V",
+    )  # fmt: skip
+
+    assert result.returncode == 2
+    assert "draws no power" in result.stderr
+    assert not (tmp_path / "reports").exists()
+
+
 LISTENING = SUITE.replace('id = "kws"', 'id = "sww"').replace(
     'kind = "SingleStream"',
     'kind = "Periodic"\nperiod = "32 ms"\ndeadline = "32 ms"',
