@@ -19,6 +19,7 @@ from harness.domain.plan import (
     Plan,
     Preset,
     Pulses,
+    Recording,
     RuntimeSettings,
     Seeds,
     Supply,
@@ -42,6 +43,13 @@ from harness.units import NS_PER_S
 
 EMULATED = "emulated@"
 LOCAL = "local@"
+MCU = "mcu@"
+_SIMULATED_MCU = "mcu@sim:"
+EMULATED_MCU = "mcu@qemu:"
+MARKED_WINDOWS, MARKED_WINDOW_NS = 5, 10 * NS_PER_S
+"""Windows that a board in energy mode marks, and their least length (MLPerf Tiny)."""
+STREAMED = "sww"
+"""Workload that listens to a stream of audio (MLPerf Tiny: streaming wake word)."""
 RECORDED = "trace@"
 """In the place of a meter's address: another machine records, its file comes later."""
 
@@ -122,6 +130,8 @@ class MeterUse:
     """How long after its interval a reading may arrive."""
     pulses: Pulses | None = None
     """Marks that relate its clock to the trial's; the seed is chosen anew each time."""
+    edges: str = ""
+    """Its input at which a microcontroller's own time stamps fall; empty: none."""
     window_ns: int = 0
     """Shortest window for the uncertainty that the user wants to claim."""
     supply: Supply = field(default_factory=Supply)
@@ -158,6 +168,13 @@ class Ingredients:
     """Workload id → the labelled items that its answers are scored on."""
     parents: tuple[ModelArtifact, ...] = ()
     """Float32 parents that the labelled data name."""
+    stream: Recording | None = None
+    """What is played to a device that listens for a wake word."""
+
+
+def is_virtual(target: str) -> bool:
+    """Say whether a target lives in virtual time, where only simulated meters do."""
+    return target.startswith((EMULATED, _SIMULATED_MCU))
 
 
 def preset_named(name: str) -> Preset:
@@ -205,8 +222,15 @@ def make_plan(parts: Ingredients) -> Plan:
 def expected_seconds(trial: Trial) -> float:
     """Say about how long a trial takes in real time; for progress, not for judging."""
     scoring_s = _SCORING_S if trial.is_scored else 0.0
-    if trial.target.startswith(EMULATED):
+    if is_virtual(trial.target):
         return _VIRTUAL_TRIAL_S + scoring_s
+    if trial.edges:
+        # should the board be in energy mode: what it marks, and rests of a second
+        window_ns = max(MARKED_WINDOW_NS, trial.minimum.duration_ns // MARKED_WINDOWS)
+        whole_ns = MARKED_WINDOWS * (window_ns + NS_PER_S) + 2 * trial.baseline_ns
+        return whole_ns / NS_PER_S
+    if trial.stream is not None:
+        return (2 * trial.baseline_ns + trial.stream.length_ns) / NS_PER_S
     if isinstance(trial.scenario, ColdStart):
         return trial.minimum.queries * _PROCESS_START_S
     windows_ns = 2 * trial.baseline_ns + trial.warm_up.duration_ns + _window_ns(trial)
@@ -295,6 +319,8 @@ def _trial(
         else _minimum_of(scenario, parts, run),
         baseline_ns=0 if is_host else _baseline_ns(parts),
         pulses=None if is_host else _pulses(scenario, parts, identity),
+        edges="" if is_host or parts.meter is None else parts.meter.edges,
+        stream=parts.stream if _is_streamed(workload, scenario, arm) else None,
         seeds=Seeds(
             arrival=_seed(parts.seed, "arrival", *identity),
             # the same samples in every arm and run, so that outputs can be compared
@@ -310,6 +336,13 @@ def _trial(
         and run == 1
         and workload.id in parts.labelled
         and scenario == _scored_scenario(workload),
+    )
+
+
+def _is_streamed(workload: Workload, scenario: Scenario, arm: Arm) -> bool:
+    """Say whether a trial is of a frame every period, out of a stream of audio."""
+    return (
+        arm is Arm.DEVICE and workload.id == STREAMED and isinstance(scenario, Periodic)
     )
 
 

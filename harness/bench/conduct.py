@@ -19,7 +19,7 @@ from harness.domain.profile import DeviceProfile
 from harness.domain.query import Outcome, TrialEnded, TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.errors import AgentDied
-from harness.planning import EMULATED, expected_seconds
+from harness.planning import expected_seconds, is_virtual
 from harness.plugins import Address
 from harness.record.bundle import RecordWriter
 from harness.targets.base import Deployment, Target
@@ -156,7 +156,7 @@ def _told(
     trial: Trial, target: Target, deployment: Deployment, bench: Bench
 ) -> Iterator[TrialEvent]:
     """Give what the target tells, the meter's readings among it, its end last."""
-    if trial.arm is Arm.DEVICE and _is_virtual(trial) and bench.plan.meter:
+    if trial.arm is Arm.DEVICE and is_virtual(trial.target) and bench.plan.meter:
         events = target.execute(trial, deployment)
         yield from metered_virtually(trial, bench.plan.meter, events)
         return
@@ -175,13 +175,9 @@ def _told(
     yield from ended
 
 
-def _is_virtual(trial: Trial) -> bool:
-    return trial.target.startswith(EMULATED)
-
-
 def _cool_down(trial: Trial, bench: Bench) -> None:
     pause_ns = bench.plan.preset.cool_down_ns
-    if pause_ns and trial.arm is Arm.DEVICE and not _is_virtual(trial):
+    if pause_ns and trial.arm is Arm.DEVICE and not is_virtual(trial.target):
         bench.clock.wait_until(bench.clock.now_ns() + pause_ns)
 
 
@@ -207,7 +203,7 @@ class _Stand:
 
     def why_too_large(self, trial: Trial) -> str:
         """Say why a trial's model cannot fit; a model of a device says so itself."""
-        if _is_virtual(trial) or (trial.target, trial.arm) not in self._suts:
+        if is_virtual(trial.target) or (trial.target, trial.arm) not in self._suts:
             return ""
         model = self._bench.plan.model(trial.model)
         sut = self._suts[trial.target, trial.arm]

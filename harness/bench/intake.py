@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.bench.asking import CPU
 from harness.bench.inspecting import placement
 from harness.bench.labelling import Labelled, own_items, shipped_items
-from harness.bench.meteruse import meter_use, require_claim
+from harness.bench.meteruse import edge_inputs, meter_use, require_claim
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
@@ -25,10 +25,10 @@ from harness.catalogue.language import (
 )
 from harness.catalogue.pipeline import pipeline_artifact
 from harness.domain.calibration import Calibration
-from harness.domain.plan import Boundary, Plan, Supply
+from harness.domain.plan import Boundary, Plan, Recording, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
-from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
+from harness.domain.scenario import ColdStart, LlmDecode, Periodic, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import (
     SchemaError,
@@ -41,9 +41,13 @@ from harness.links.filedigest import digest_of, model_files
 from harness.meters.opening import is_simulated
 from harness.planning import (
     EMULATED,
+    EMULATED_MCU,
     LOCAL,
+    MCU,
+    STREAMED,
     Ingredients,
     MeterUse,
+    is_virtual,
     make_plan,
     preset_named,
 )
@@ -52,6 +56,7 @@ from harness.schema.calibration import load_calibration
 from harness.schema.codec import dump_bytes
 from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
+from harness.schema.recording import load_recording
 from harness.schema.suite import load_suite, suite_path
 from harness.schema.tiers import tier_set_path
 from harness.targets.emulated import require_no_link
@@ -89,6 +94,8 @@ class Request:
     provider: str = "CPUExecutionProvider"
     talk: LlmDecode | None = None
     """How a language model of one's own is asked; None: as its workload says."""
+    stream: Path | None = None
+    """What is played to a device that listens for a wake word: a truth file."""
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
@@ -167,6 +174,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             meter=_meter(request, lab, profile, target),
             labelled=labelled.data,
             parents=labelled.parents,
+            stream=_stream(request, suite, target),
         )
     )
     return Intake(
@@ -212,10 +220,14 @@ def _meter(
 ) -> MeterUse | None:
     """Say what reads the device's power; only a simulated meter can read a model."""
     address = request.meter or lab.meters.get(profile.name, "")
-    if target.startswith(EMULATED) and not is_simulated(address):
+    if target.startswith(EMULATED_MCU):
+        _require_no_power(request)
+        return None
+    if is_virtual(target) and not is_simulated(address):
         if request.meter:
+            what = "an emulated device" if target.startswith(EMULATED) else target
             raise Unsupported(
-                "A real meter cannot read an emulated device",
+                f"A real meter cannot read {what}",
                 where=request.meter,
                 remedy="Say where the device is, such as --target local@, or let a "
                 "simulated meter read the model, such as --meter ppk2@sim:",
@@ -224,19 +236,78 @@ def _meter(
     if not address:
         _require_no_claim(request)
         return None
-    if target.startswith(EMULATED):
+    if is_virtual(target):
         require_readable(address)
     supply = request.supply or lab.supplies.get(profile.name, Supply())
     use = meter_use(address, supply)
     pin = request.pin or lab.pins.get(profile.name, "")
-    if pin:
-        _require_pin(pin, target)
-    if pin and use.pulses is not None:
-        use = replace(use, pulses=replace(use.pulses, pin=pin))
+    use = _pinned(use, pin, target)
     if request.claim is None:
         return use
     claim = request.claim
     return replace(use, window_ns=require_claim(address, claim.power_w, claim.ratio))
+
+
+def _stream(request: Request, suite: Suite, target: str) -> Recording | None:
+    """Read what is played; refuse it where nobody would listen. Raises UsageError."""
+    if request.stream is None:
+        return None
+    recording = load_recording(request.stream)
+    listens = any(
+        isinstance(scenario, Periodic)
+        for workload in suite.workloads
+        if workload.id == STREAMED
+        for scenario in workload.scenarios
+    )
+    if not listens or not target.startswith(MCU):
+        raise UsageError(
+            "Nothing in this run listens to a recording",
+            where=f"--stream {request.stream}",
+            remedy=f"Use a suite with the workload {STREAMED} and its scenario "
+            "Periodic, on a target mcu@…?via=interface.",
+        )
+    return recording
+
+
+def _require_no_power(request: Request) -> None:
+    """Refuse power of an emulated processor, which draws none. Raises Unsupported."""
+    if request.meter:
+        raise Unsupported(
+            "An emulated processor draws no power that could be measured",
+            where=request.meter,
+            remedy="Leave --meter out, or measure a board.",
+        )
+    _require_no_claim(request)
+
+
+def _pinned(use: MeterUse, pin: str, target: str) -> MeterUse:
+    """Say which pin marks a trial: a file that moves it, or the meter's input.
+
+    A microcontroller makes no pulses of load; its own time stamps are the marks.
+    """
+    if target.startswith(MCU):
+        if pin:
+            _require_input(pin, use.address)
+        return replace(use, pulses=None, edges=pin)
+    if pin:
+        _require_pin(pin, target)
+    if pin and use.pulses is not None:
+        return replace(use, pulses=replace(use.pulses, pin=pin))
+    return use
+
+
+def _require_input(pin: str, meter: str) -> None:
+    """Refuse what is no logic input of the meter. Raises UsageError."""
+    inputs = edge_inputs(Address.parse(meter).driver)
+    if pin in inputs:
+        return
+    if not inputs:
+        raise Unsupported(
+            "This meter has no logic input that could see a microcontroller's pin",
+            where=meter,
+            remedy="Use an LPM01A (D7) or a PPK2 (D0 to D7).",
+        )
+    raise UnknownName("logic input of this meter", pin, inputs, where="--pin")
 
 
 def _require_no_claim(request: Request) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.domain.plan import Supply
+from harness.domain.plan import INPUTS, Supply
 from harness.errors import NotCalibrated, Unsupported
 from harness.loadgen.pulses import plan_pulses
 from harness.meters.accuracy import accuracy_of
@@ -28,8 +28,15 @@ _RECORDER_STEP_NS, _RECORDER_MARK_NS = NS_PER_S // 10, NS_PER_S // 100
 readings a second, and marks are made for a hundred."""
 _OUTSIDE = (*DRIVERS, "joulescope")
 """Instruments with a clock of their own; counters of the machine have the machine's."""
+_INPUTS = {"lpm01a": INPUTS[7:], "ppk2": INPUTS}
+"""Driver → its inputs: the LPM01A tells of falls at its D7 only (ST UM2269)."""
 _MARKED_FROM_HZ = 100.0
 """Slower meters would need minutes of marks; guards do without (docs: energy)."""
+
+
+def edge_inputs(driver: str) -> tuple[str, ...]:
+    """Name the logic inputs at which a meter sees a pin fall; empty: it has none."""
+    return _INPUTS.get(driver, ())
 
 
 def meter_use(address: str, supply: Supply) -> MeterUse:

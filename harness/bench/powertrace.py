@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.bench.limits import Limits, limit_notes
 from harness.bench.metering import LOSS_LIMIT, failure
+from harness.domain.origin import Origin
 from harness.domain.plan import Arm
 from harness.domain.query import Outcome
 from harness.domain.reading import ReadingBlock
@@ -85,7 +86,8 @@ def lay(record: RunRecord, trace: ImportedTrace, *, name: str, original: bytes) 
 
 
 def _measured(record: RunRecord) -> Iterator[TrialRecord]:
-    if record.plan.is_emulated:
+    origins = {sut.origin for sut in record.suts.values()}
+    if record.plan.is_emulated or Origin.EMULATED in origins:
         raise UsageError(
             "The device of this record is emulated: it has no power to record",
             where=record.name,

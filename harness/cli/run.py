@@ -37,11 +37,14 @@ from harness.cli._talk import parse_talk
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.labelled import Metric
-from harness.domain.plan import Boundary, Plan
+from harness.domain.plan import Arm, Boundary, Plan
 from harness.domain.requirement import Tier
 from harness.errors import ExitCode, HarnessError, UsageError
+from harness.links.bytelink import KINDS
+from harness.links.hardware import may_be_hardware
 from harness.meters.exports.reading import TraceFile
-from harness.planning import RECORDED, expected_seconds
+from harness.planning import RECORDED, expected_seconds, is_virtual
+from harness.plugins import Address
 from harness.record.bundle import RecordWriter
 from harness.record.reader import read_record
 from harness.report.page import Language
@@ -78,7 +81,8 @@ def run(
         str,
         typer.Option(
             help="File on the device that moves a pin which the meter watches, such as "
-            "/sys/class/gpio/gpio17/value: the best means of relating clocks."
+            "/sys/class/gpio/gpio17/value: the best means of relating clocks. For a "
+            "microcontroller in energy mode, the meter's input, such as D7."
         ),
     ] = "",
     power_trace: Annotated[
@@ -140,6 +144,13 @@ def run(
     users: Annotated[
         list[int] | None,
         typer.Option(help="Users at once of a language model; may be repeated."),
+    ] = None,
+    stream: Annotated[
+        Path | None,
+        typer.Option(
+            help="What an interface board plays to a wake-word device: MLPerf Tiny's "
+            "truth file (.json), with the times at which the word is spoken."
+        ),
     ] = None,
     dataset: Annotated[
         Path | None,
@@ -229,6 +240,7 @@ def run(
         seed=seed,
         provider=provider,
         talk=parse_talk(model, prompt_tokens, output_tokens, users),
+        stream=stream,
         checks_network=check_network,
     )
     require_one_way(resume, collect, is_detached=detached)
@@ -280,7 +292,9 @@ def _live(plan: Plan) -> str:
 
     A recorder is not ours to open, and one that reads a model is opened with it.
     """
-    is_later = plan.is_emulated or plan.meter.startswith(RECORDED)
+    is_later = plan.meter.startswith(RECORDED) or any(
+        trial.arm is Arm.DEVICE and is_virtual(trial.target) for trial in plan.trials
+    )
     return "" if is_later else plan.meter
 
 
@@ -342,7 +356,9 @@ def _open_meter(
     intake: Intake, clock: SystemClock
 ) -> AbstractContextManager[Metering | None]:
     plan = intake.plan
-    has_pin = any(trial.pulses and trial.pulses.pin for trial in plan.trials)
+    has_pin = any(
+        trial.edges or (trial.pulses and trial.pulses.pin) for trial in plan.trials
+    )
     return metered(_live(plan), clock, intake.calibration, edges=has_pin)
 
 
@@ -371,14 +387,22 @@ def _execute(
         writer.finish()
 
 
+def _how(target: str) -> str:
+    """Say what an address alone tells of what is to come; the record says the rest."""
+    kind, _, place = Address.parse(target).link.partition(":")
+    if kind == "qemu":
+        return "EMULATED, in instruction time, by"
+    is_program = kind in KINDS and not may_be_hardware(kind, place.partition("?")[0])
+    return "SIMULATED by" if kind == "sim" or is_program else "measured on"
+
+
 def _say_what_is_coming(intake: Intake, console: Console) -> None:
     plan = intake.plan
     seconds = sum(expected_seconds(trial) for trial in plan.trials)
     device = "EMULATED (a model of the device, in virtual time)"
     if not plan.is_emulated:
         target = plan.trials[0].target
-        how = "SIMULATED by" if "@sim:" in target else "measured on"
-        device = f"{how} {target}"
+        device = f"{_how(target)} {target}"
     console.print(
         f"{plan.profile.title_en}: {device}; {len(plan.trials)} trials, "
         f"about {seconds:.0f} s.",

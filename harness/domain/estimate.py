@@ -42,6 +42,13 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="stage_p50", unit="s"),
     Measurand(name="stage_p90", unit="s"),
     Measurand(name="stage_share", unit="ratio"),
+    # a device that listens for a wake word (MLPerf Tiny, streaming)
+    Measurand(name="true_positives", unit="1"),
+    Measurand(name="false_negatives", unit="1"),
+    Measurand(name="false_positives", unit="1"),
+    Measurand(name="duty_cycle", unit="ratio"),
+    Measurand(name="frame_period", unit="s"),
+    Measurand(name="estimated_throughput", unit="Hz"),
     # answers of a language model, token by token
     Measurand(name="ttft_mean", unit="s"),
     Measurand(name="ttft_p50", unit="s"),
@@ -158,7 +165,8 @@ class Withheld:
     reason: str
     """``too-few-queries``, ``no-power-readings``, ``not-readable``, ``trial-failed``,
     ``no-rate-kept-the-bound``, ``too-little-idle``, ``readings-lost``,
-    ``readings-incomplete``, ``readings-not-believed``, ``clocks-not-related``"""
+    ``readings-incomplete``, ``readings-not-believed``, ``clocks-not-related``,
+    ``edges-not-seen``, ``no-time-stamps``, ``no-start-mark``"""
     needed_queries: int | None = None
     observed_queries: int = 0
     condition: str = ""

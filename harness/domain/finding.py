@@ -75,6 +75,7 @@ CODES: frozenset[str] = frozenset(
         "firmware-model",
         "baseline-drifted",
         "alignment-refused",
+        "edges-not-seen",
         "energy-not-linear",
         "boundary-not-stated",
         "background-load",
@@ -99,6 +100,7 @@ CODES: frozenset[str] = frozenset(
         "not-quantised",
         # what the device model says of itself
         "emulated",
+        "instruction-time",
         "emulation-not-validated",
         "outside-emulation-domain",
         "operator-unknown",

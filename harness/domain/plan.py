@@ -85,6 +85,30 @@ class Pulses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Audio that is played to a device, and when the wake word is spoken in it."""
+
+    file: str
+    """Name on the card of the board that plays it."""
+    length_ns: int
+    spoken_ns: tuple[tuple[int, int], ...]
+    """From when to when each wake word is spoken, in ns from the begin, in order."""
+
+    def __post_init__(self) -> None:
+        if not self.file or self.length_ns <= 0:
+            raise ValueError("a recording has a name and a length")
+        last = 0
+        for begin, end in self.spoken_ns:
+            if not last <= begin < end <= self.length_ns:
+                raise ValueError("wake words are spoken in order, within the recording")
+            last = begin
+
+
+INPUTS = tuple(f"D{bit}" for bit in range(8))
+"""Logic inputs of a meter, by the bit that tells of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One run of one workload in one scenario: a start of the workload on a target."""
 
@@ -108,9 +132,16 @@ class Trial:
     """Whether all labelled items of the workload are answered after the window."""
     pulses: Pulses | None = None
     """None: no meter needs marks in its trace."""
+    edges: str = ""
+    """Input of the meter, D0 to D7, at which the device's own time stamps fall; empty:
+    none is wired."""
+    stream: Recording | None = None
+    """What is played to a device that listens; None: nothing."""
 
     def __post_init__(self) -> None:
         require_id("trial", self.id)
+        if self.edges and self.edges not in INPUTS:
+            raise ValueError(f"a meter has the inputs D0 to D7, not {self.edges}")
 
 
 class Boundary(StrEnum):

@@ -76,6 +76,29 @@ class PulsesMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsMarked:
+    """Windows of many inferences each, which the device marked for a meter alone.
+
+    A pin of the device fell at the begin and at the end of each, at the meter's input
+    `input`; it told no time. `begun_ns` and `ended_ns` are when the host heard of them
+    (trial's clock): they say where in the trace to look, not how long a window was.
+    """
+
+    trial: str
+    input: str
+    inferences: tuple[int, ...]
+    begun_ns: tuple[int, ...]
+    ended_ns: tuple[int, ...]
+    kind: Literal["WindowsMarked"] = "WindowsMarked"
+
+    def __post_init__(self) -> None:
+        if not self.inferences or not (
+            len(self.inferences) == len(self.begun_ns) == len(self.ended_ns)
+        ):
+            raise ValueError("each window has inferences, a begin and an end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLoaded:
     """The model is ready; digest as read on the device, and what the runtime did.
 
@@ -299,6 +322,7 @@ TrialEvent = (
     TrialStarted
     | PhaseEntered
     | PulsesMade
+    | WindowsMarked
     | ModelLoaded
     | OverheadMeasured
     | QueryBlock

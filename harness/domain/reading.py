@@ -12,7 +12,9 @@ class Channel:
 
     Names in use: ``power`` (W), ``rss`` (B), ``cpu`` (ratio of one core),
     ``frequency`` (Hz), ``temperature`` (degC), ``load`` (1), ``throttle`` (1, 0: not at
-    all), ``charge`` (ratio of the battery's), ``charger`` (1: on, 0: off).
+    all), ``charge`` (ratio of the battery's), ``charger`` (1: on, 0: off), ``logic``
+    (levels of inputs as bits), ``event`` (1: an input fell), ``detection`` (1: a device
+    heard its word), ``activation`` (1, int8: what it made of a frame).
     """
 
     name: str

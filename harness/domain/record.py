@@ -15,6 +15,7 @@ from harness.domain.query import (
     Phase,
     PulsesMade,
     RepeatsProbed,
+    WindowsMarked,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.sut import ConditionsReached, SutDescription
@@ -54,6 +55,8 @@ class TrialRecord:
     """Phases in order, each with the time in ns at which it began."""
     pulses: tuple[PulsesMade, ...] = ()
     """Marks of load before and after, for a meter with a clock of its own."""
+    marked: WindowsMarked | None = None
+    """Windows that are in the trace of a meter only: the device told no time."""
     queries: Queries | None = None
     readings: tuple[ReadingBlock, ...] = ()
     loaded: ModelLoaded | None = None

@@ -89,6 +89,9 @@ REASONS: frozenset[str] = frozenset(
         "readings-not-believed",
         "too-little-idle",
         "clocks-not-related",
+        "edges-not-seen",
+        "no-time-stamps",
+        "no-start-mark",
         # not determined
         "uncertainty-too-large",
         "spread-above-limit",

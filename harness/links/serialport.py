@@ -35,13 +35,15 @@ class SerialLink:
 
     def __init__(self, url: str, *, baud: int, parity: Parity = Parity.NONE) -> None:
         self.where = url
+        # over RFC 2217 the library has no limit for writing; the socket's own is left
+        is_remote = url.startswith("rfc2217://")
         with _answering(url), _meaning(url):
             self._port = serial.serial_for_url(
                 url,
                 baudrate=baud,
                 parity=parity.value,
                 timeout=_POLL_S,
-                write_timeout=_WRITE_TIMEOUT_S,
+                write_timeout=None if is_remote else _WRITE_TIMEOUT_S,
                 do_not_open=True,
             )
             if "://" not in url:

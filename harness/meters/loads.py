@@ -68,17 +68,21 @@ class Waveform:
     seed: int = 0
     pin_s: tuple[tuple[float, float], ...] = ()
     """When a pin of the device was high, from and to in s of its clock."""
+    pin_bit: int = 0
+    """At which input of the instrument: 0 is D0."""
 
     def pin(self, seconds: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Give the level of the pin at each time, 0 or 1: the instrument's D0."""
+        """Give the instrument's inputs at each time: the pin's level in its bit."""
         device_s = np.asarray(seconds, float) * (1.0 + self.skew)
         edges = np.asarray(self.pin_s, float).ravel()
         levels: NDArray[np.uint8] = np.searchsorted(edges, device_s).astype(np.uint8)
-        return levels % 2
+        shifted: NDArray[np.uint8] = np.left_shift(levels % 2, np.uint8(self.pin_bit))
+        return shifted
 
     def pin_falls_s(self) -> tuple[float, ...]:
         """Give when the pin fell, in s of the instrument's clock."""
-        return tuple(end / (1.0 + self.skew) for _, end in self.pin_s)
+        ends = (end / (1.0 + self.skew) for _, end in self.pin_s)
+        return tuple(end for end in ends if end < np.inf)
 
     def watts(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the power at each time, float64 of the same shape."""

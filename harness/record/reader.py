@@ -22,6 +22,7 @@ from harness.domain.query import (
     PhaseEntered,
     PulsesMade,
     RepeatsProbed,
+    WindowsMarked,
 )
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import LabInfo, Queries, RunRecord, TrialRecord
@@ -168,6 +169,7 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
             (e.phase, e.at_ns) for e in attempt.events if isinstance(e, PhaseEntered)
         ),
         pulses=tuple(e for e in attempt.events if isinstance(e, PulsesMade)),
+        marked=_last(attempt, WindowsMarked),
         queries=queries,
         readings=readings,
         loaded=_last(attempt, ModelLoaded),

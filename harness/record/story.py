@@ -22,6 +22,7 @@ from harness.domain.query import (
     RepeatsProbed,
     TrialEnded,
     TrialStarted,
+    WindowsMarked,
 )
 from harness.domain.record import FileEntry
 from harness.domain.sut import ConditionsReached, SutDescription
@@ -33,6 +34,7 @@ PlainEvent = (
     TrialStarted
     | PhaseEntered
     | PulsesMade
+    | WindowsMarked
     | ModelLoaded
     | OverheadMeasured
     | MemoryMeasured
@@ -47,6 +49,7 @@ _EVENTS: dict[str, type[PlainEvent]] = {
     "TrialStarted": TrialStarted,
     "PhaseEntered": PhaseEntered,
     "PulsesMade": PulsesMade,
+    "WindowsMarked": WindowsMarked,
     "ModelLoaded": ModelLoaded,
     "OverheadMeasured": OverheadMeasured,
     "MemoryMeasured": MemoryMeasured,

@@ -17,6 +17,7 @@ from harness.domain.scenario import LlmDecode, Scenario, Server
 from harness.domain.workload import ModelArtifact, Workload
 from harness.report import charts
 from harness.report.accuracyview import AccuracyView, accuracy_view
+from harness.report.heardview import HeardView, heard_views
 from harness.report.powerview import (
     BudgetView,
     budgets,
@@ -72,6 +73,8 @@ class WorkloadView:
     budgets: tuple[BudgetView, ...] = ()
     """What the uncertainty of each figure of power and energy is made of."""
     accuracy: AccuracyView | None = None
+    heard: tuple[HeardView, ...] = ()
+    """What a listening device made of a recording, run by run."""
 
 
 def workload_views(
@@ -126,6 +129,7 @@ def _workload_view(
         accuracy=accuracy_view(record, assessment, workload.id)
         if arm is Arm.DEVICE
         else None,
+        heard=heard_views(trials),
     )
 
 

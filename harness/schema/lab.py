@@ -119,7 +119,8 @@ class WrittenMeter(WrittenDevice):
     boundary: Boundary = Boundary.NOT_STATED
     single_supply: bool | None = None
     pin: str = ""
-    """File on the device that moves a pin which this meter watches; empty: none."""
+    """File on the device that moves a pin which this meter watches; of a
+    microcontroller the meter's input at which its pin falls, D7; empty: none."""
 
 
 class WrittenLab(Written):

@@ -17,6 +17,7 @@ device may be is added by `modelled`.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, inf, log, sqrt
+from statistics import median, stdev
 
 import numpy as np
 
@@ -37,6 +38,7 @@ from harness.stats.group import (
 )
 from harness.stats.guarded import MOST_LOST_RATIO, Guarded, lost_ratio, net_energy
 from harness.stats.idle import Idle, baselines, guard_s, idle_power, rests
+from harness.stats.marked import LEAST_WINDOWS, MEDIAN_VARIANCE, marked_windows
 from harness.stats.meterchecks import why_refused
 from harness.stats.metered import (
     MEANS,
@@ -45,7 +47,12 @@ from harness.stats.metered import (
     latency_s,
     u_clock_s,
 )
-from harness.stats.power import PowerTrace, evidence_class, power_trace
+from harness.stats.power import (
+    PowerTrace,
+    evidence_class,
+    power_trace,
+    trace_of,
+)
 from harness.stats.relation import Means, Reason, Refused
 from harness.stats.series import Window, is_measured, window_of
 from harness.stats.uncertainty import TWO_SIDED, Term, between_runs, student
@@ -56,11 +63,13 @@ _PLACEMENT = ((10.0, 0.053), (60.0, 0.023), (300.0, 0.009))
 """Window in s → by how much its mean power strays from the 600 s mean, at most, in
 95 % of 616 runs of systems below 20 W (computed from the power logs that MLCommons
 published with MLPerf Inference v1.0, edge)."""
+_OF_WINDOWS = "median of windows between falls of a pin"
 WITHHELD_FOR = {
     Reason.READINGS_LOST: "readings-lost",
     Reason.NO_IDLE: "too-little-idle",
     Reason.NOT_COVERED: "readings-incomplete",
     Reason.NOT_BELIEVED: "readings-not-believed",
+    Reason.EDGES_NOT_SEEN: "edges-not-seen",
 }
 """Why an energy is refused → the reason that is given for the figure."""
 
@@ -127,7 +136,7 @@ def energy_answers(group: Group) -> Iterator[Answer]:
         readings = [reading for run in runs if (reading := take(run)) is not None]
         if not readings:
             return group.withhold(name, NOT_READABLE)
-        return group.estimate(name, figure_of(readings, group.queries, grade))
+        return group.estimate(name, figure_of(readings, _counted(group), grade))
 
     yield from _net(group, runs, grade)
     yield answer("energy_per_inference_gross", lambda run: run.gross_j)
@@ -143,7 +152,11 @@ def why_no_energy(group: Group, found: Sequence[RunEnergy | Refused]) -> str:
     reasons = [WITHHELD_FOR[one.reason] for one in found if isinstance(one, Refused)]
     if reasons:
         return reasons[0]
-    is_apart = any(REFUSED in trial.notes for trial in group.trials)
+    is_apart = any(
+        REFUSED in trial.notes
+        or (trace_of(trial.readings) is not None and power_trace(trial) is None)
+        for trial in group.trials
+    )
     return CLOCKS_NOT_RELATED if is_apart else NO_POWER_READINGS
 
 
@@ -153,7 +166,7 @@ def _net(
     name = "energy_per_inference_net"
     readings = [run.net_j for run in runs if isinstance(run.net_j, Reading)]
     if readings:
-        yield group.estimate(name, figure_of(readings, group.queries, grade))
+        yield group.estimate(name, figure_of(readings, _counted(group), grade))
         return
     refused = [run.net_j for run in runs if isinstance(run.net_j, Refused)]
     yield group.withhold(name, WITHHELD_FOR[refused[0].reason])
@@ -165,11 +178,51 @@ def run_energy(trial: TrialRecord) -> RunEnergy | Refused | None:
     None where there are no readings over the window; refused where more than 0.1 % of
     them are missing in it, or where they cannot be believed.
     """
+    if trial.marked is not None:
+        return _median_energy(trial, trial.marked.inferences)
     window, queries = window_of(trial), trial.queries
     if window is None or queries is None:
         return None
     inferences = float(is_measured(queries).sum() * queries.samples_per_query)
     return energy_within(trial, window, inferences)
+
+
+def _median_energy(
+    trial: TrialRecord, inferences: Sequence[int]
+) -> RunEnergy | Refused | None:
+    """Take the medians of windows that falls of a pin mark (MLPerf Tiny, energy)."""
+    found = [
+        energy_within(trial, window, count)
+        for window, count in zip(marked_windows(trial), inferences, strict=False)
+        if window is not None
+    ]
+    runs = [one for one in found if isinstance(one, RunEnergy)]
+    refused = [one for one in found if isinstance(one, Refused)]
+    if refused:
+        return refused[0]
+    if len(runs) < LEAST_WINDOWS:
+        values = {"windows": float(len(inferences)), "seen": float(len(runs))}
+        return Refused(reason=Reason.EDGES_NOT_SEEN, values=values)
+    nets = [one.net_j for one in runs]
+    net = next((one for one in nets if isinstance(one, Refused)), None)
+    return RunEnergy(
+        gross_j=_median([one.gross_j for one in runs]),
+        net_j=net or _median([one for one in nets if isinstance(one, Reading)]),
+        power_w=_median([one.power_w for one in runs]),
+        idle_w=runs[0].idle_w,
+    )
+
+
+def _median(readings: Sequence[Reading]) -> Reading:
+    """Take the median; what the windows share does not shrink with their number."""
+    values = [reading.value for reading in readings]
+    count = len(values)
+    u = stdev(values) * sqrt(MEDIAN_VARIANCE[count])
+    return Reading(
+        value=median(values),
+        own=Term(u=u, freedom=count - 1, source=Source.REPEATABILITY),
+        shared=tuple(_shared(readings)),
+    )
 
 
 def energy_within(
@@ -341,12 +394,15 @@ def figure_of(
     """Put runs together; what they share does not shrink with their number."""
     if len(readings) == 1:
         value, own = readings[0].value, readings[0].own
-        how = "one run, block bootstrap of readings"
+        is_median = own.source is Source.REPEATABILITY
+        how = f"one run, {_OF_WINDOWS if is_median else 'block bootstrap of readings'}"
     else:
         spread = between_runs([reading.value for reading in readings])
         value = spread.value
         own = replace(spread.term, source=Source.REPEATABILITY)
         how = f"mean of {len(readings)} runs, Student t"
+        if readings[0].own.source is Source.REPEATABILITY:
+            how = f"{how}; of each the {_OF_WINDOWS}"
     modelled = "; modelled power" if grade is EvidenceClass.D else ""
     return Figure(
         value=value,
@@ -409,6 +465,12 @@ def as_read(one: Estimate, group: Group) -> Estimate:
         if trace is not None and not trace.origin.is_evidence:
             return replace(one, origin=trace.origin)
     return one
+
+
+def _counted(group: Group) -> int:
+    """Count the inferences behind a figure: queries, or those of marked windows."""
+    marked = (one.marked.inferences for one in group.trials if one.marked)
+    return group.queries or sum(map(sum, marked))
 
 
 def weakest_evidence(group: Group) -> EvidenceClass | None:

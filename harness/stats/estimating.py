@@ -15,7 +15,7 @@ from harness.domain.scenario import (
 from harness.stats.accuracy import accuracy_answers
 from harness.stats.decodecost import ENERGY, context_memory, token_energy
 from harness.stats.energy import as_read, energy_answers, energy_names
-from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
+from harness.stats.group import NO_TIME_STAMPS, TRIAL_FAILED, Answer, Group, groups_of
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
@@ -23,6 +23,7 @@ from harness.stats.modelled import with_model_error
 from harness.stats.server import server_answer
 from harness.stats.stages import stage_answers
 from harness.stats.sustained import sustained_answers
+from harness.stats.wakewords import wakeword_answers
 
 
 def estimate(
@@ -49,7 +50,11 @@ def _answers(group: Group) -> Iterator[Answer]:
     if not group.trials:
         yield from (group.withhold(name, TRIAL_FAILED) for name in _expected(group))
         return
-    yield from latency_answers(group)
+    if _tells_no_time(group):
+        names = ("latency_mean", *PERCENTILES, "throughput")
+        yield from (group.withhold(name, NO_TIME_STAMPS) for name in names)
+    else:
+        yield from latency_answers(group)
     yield from stage_answers(group)
     yield from memory_answers(group)
     yield from accuracy_answers(group)
@@ -62,6 +67,7 @@ def _answers(group: Group) -> Iterator[Answer]:
             return
         case Periodic():
             yield miss_answer(group, group.scenario)
+            yield from wakeword_answers(group)
             yield from energy_answers(group)
         case LlmDecode() as scenario:
             yield context_memory(group)
@@ -71,6 +77,11 @@ def _answers(group: Group) -> Iterator[Answer]:
             yield from energy_answers(group)
         case _:
             yield from energy_answers(group)
+
+
+def _tells_no_time(group: Group) -> bool:
+    """Say whether a device in energy mode marked its windows for a meter alone."""
+    return all(trial.marked is not None for trial in group.trials)
 
 
 def _expected(group: Group) -> tuple[str, ...]:

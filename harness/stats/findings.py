@@ -5,6 +5,7 @@ the record are derived anew each time. The severities stand in `severity`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.domain.estimate import Estimate
 from harness.domain.finding import Finding
@@ -61,7 +62,10 @@ def _about_run(record: RunRecord) -> Iterator[Finding]:
     plan = record.plan
     device = [trial for trial in plan.trials if trial.arm is Arm.DEVICE]
     origins = {origin_of(record, trial) for trial in device}
-    if Origin.EMULATED in origins:
+    if Origin.EMULATED in origins and not plan.is_emulated:
+        told = finding("instruction-time", "run")
+        yield replace(told, values=dict(_emulators(record)))
+    elif Origin.EMULATED in origins:
         form = plan.profile.emulation.form if plan.profile.emulation else ""
         yield finding("emulated", "run", profile=plan.profile.name, model=form)
     seeded = sorted(model.name for model in plan.models if not model.is_trained)
@@ -74,6 +78,15 @@ def _about_run(record: RunRecord) -> Iterator[Finding]:
         yield finding("preset-not-evidential", "run", preset=plan.preset.name)
     elif Origin.MEASURED in origins:
         yield from _official(record)
+
+
+def _emulators(record: RunRecord) -> dict[str, str]:
+    """Say what the emulators are that executed a device's own machine code."""
+    suts = [sut for sut in record.suts.values() if sut.origin is Origin.EMULATED]
+    return {
+        key: ", ".join(sorted({sut.facts[key] for sut in suts if key in sut.facts}))
+        for key in ("machine", "time")
+    }
 
 
 def _noted(record: RunRecord) -> Iterator[Finding]:

@@ -32,9 +32,11 @@ from harness.meters.correction import corrected
 from harness.schema.codec import from_plain
 from harness.stats.alignment import align
 from harness.stats.alignment_edges import align_by_edges
+from harness.stats.marked import marked_windows, u_fall_s
 from harness.stats.metered import MEANS, REFUSED, U_CLOCK, VALUES, latency_s
 from harness.stats.power import POWER, PowerTrace, is_metered, trace_of
 from harness.stats.relation import (
+    Means,
     Refused,
     Relation,
     after,
@@ -71,6 +73,8 @@ def laid_over(trial: TrialRecord) -> TrialRecord:
     trace = trace_of(trial.readings)
     if trace is None or MEANS in trial.notes or not is_metered(trace):
         return trial
+    if trial.marked is not None:
+        return replace(trial, notes={**trial.notes, **_in_trace(trial, trace)})
     laid = _related(trial, trace)
     notes = {**trial.notes, **_notes(laid, trace)}
     if laid.relation is None:
@@ -82,6 +86,13 @@ def laid_over(trial: TrialRecord) -> TrialRecord:
             _moved(block, trial.clock, laid.relation) for block in trial.readings
         ),
     )
+
+
+def _in_trace(trial: TrialRecord, trace: PowerTrace) -> Mapping[str, str]:
+    """Note that windows lie in the trace itself: no clock need be related."""
+    if not any(marked_windows(trial)):
+        return {}
+    return {MEANS: Means.EDGES.value, U_CLOCK: f"{u_fall_s(trial, trace):.6g}"}
 
 
 def _corrected(trial: TrialRecord) -> TrialRecord:

@@ -185,6 +185,9 @@ def _is_stuck(trial: TrialRecord, trace: PowerTrace) -> bool:
 
 def _load_edges_s(trial: TrialRecord) -> list[float]:
     """Give the times at which idle ends and begins again: at marks, where they are."""
+    if trial.marked is not None:
+        heard = (*trial.marked.begun_ns, *trial.marked.ended_ns)
+        return [at_ns / NS_PER_S for at_ns in heard]
     if trial.pulses:
         first, last = trial.pulses[0], trial.pulses[-1]
         return [first.rises_ns[0] / NS_PER_S, last.falls_ns[-1] / NS_PER_S]

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     TOO_FEW_LENGTHS = "too-few-lengths"
     NOT_LINEAR = "not-linear"
     """Energy does not grow in proportion to the work."""
+    EDGES_NOT_SEEN = "edges-not-seen"
+    """Falls of a pin that mark windows are not in the trace."""
     BELOW_FLOOR = "below-floor"
     """No window, however long, brings this meter there."""
 

@@ -101,8 +101,12 @@ def window_of(trial: TrialRecord) -> Window | None:
     """Give the window of the measured queries; None where there are none.
 
     From the first schedule to the last completion; in Periodic to the end of the last
-    period, so that the window holds whole periods.
+    period, so that the window holds whole periods. Where a device told no time, all
+    that the host heard of its windows: what each was is in the meter's trace.
     """
+    if trial.marked is not None:
+        begun, ended = trial.marked.begun_ns[0], trial.marked.ended_ns[-1]
+        return Window(start_s=begun / NS_PER_S, end_s=ended / NS_PER_S)
     queries = trial.queries
     if queries is None or not is_measured(queries).any():
         return None

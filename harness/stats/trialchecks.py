@@ -15,6 +15,7 @@ from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
 from harness.stats.group import origin_of
 from harness.stats.idle import baselines, guard_s, idle_power
+from harness.stats.marked import check_marked
 from harness.stats.memoryprobe import find_memory
 from harness.stats.meterchecks import check_meter
 from harness.stats.metered import MEANS, REFUSED, VALUES, latency_s, u_clock_s
@@ -270,6 +271,9 @@ def _load(trial: TrialRecord, busy: float | None) -> Iterator[Finding]:
 
 def _enough(trial: TrialRecord) -> Iterator[Finding]:
     """Compare queries and seconds with the plan's minimum: both must be met."""
+    if trial.marked is not None:
+        yield from check_marked(trial)
+        return
     planned, queries = trial.trial, len(stream_of(trial))
     if isinstance(planned.scenario, LlmDecode):
         yield from check_talk(trial, planned.scenario)

@@ -83,7 +83,7 @@ def events_of(trial: TrialRecord) -> Iterator[TrialEvent]:
     for block in trial.readings:
         yield ReadingsTaken(trial=name, block=block)
     yield from trial.scored
-    for measured in (trial.memory, trial.outputs, trial.repeats):
+    for measured in (trial.marked, trial.memory, trial.outputs, trial.repeats):
         if measured is not None:
             yield measured
     for key, value in trial.notes.items():

@@ -7,6 +7,7 @@ from harness.clock import Clock, Deadline
 from harness.errors import AgentDied, LinkError, LinkTimeout, TargetError
 from harness.links.bytelink import ByteLink
 from harness.targets.mcu.wire import (
+    CHUNK_BYTES,
     LAP_WRAP,
     Banner,
     Expecting,
@@ -20,6 +21,7 @@ from harness.targets.mcu.wire import (
     Said,
     Step,
     encode,
+    is_text,
     load_commands,
     read_line,
     split,
@@ -35,6 +37,8 @@ _QUIET_S = 0.1
 _CLOCKS_AGREE = 1.05
 """No board's clock is off by more: RC oscillators are good for 1 to 3 %."""
 _SLACK_NS = 1_000_000
+_STEP_SLACK_NS = 1_000_000_000
+"""A time stamp may have waited in a buffer for longer than the one after it."""
 _READ_BYTES = 4096
 _NS_PER_US = 1000
 
@@ -64,15 +68,34 @@ class Inference:
         return self.ended_ns - self.begun_ns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Many inferences at one go, and when the host heard of their begin and end."""
+
+    count: int
+    begun_ns: int
+    ended_ns: int
+    results: tuple[float, ...]
+
+
 @dataclass(slots=True)
 class Dut:
     """A device behind a link. Use from one thread."""
 
     link: ByteLink
     clock: Clock
+    chunk_bytes: int = CHUNK_BYTES
+    """Bytes of a sample in one command."""
+    keeps_time: bool = True
+    """Whether its clock goes as the host's does; one that counts instructions does
+    not."""
+    is_garbled: bool = False
+    """Whether bytes came that are no text: at another baud rate they are not."""
     _buffer: bytes = b""
     _last_us: int = 0
     _wraps: int = 0
+    _last_heard_ns: int | None = None
+    """When the last lap was heard, by the host's clock; None: none yet."""
     _heard: list[Said] = field(default_factory=list)
 
     def wake(self) -> Firmware:
@@ -81,6 +104,7 @@ class Dut:
         Raises LinkTimeout where nobody speaks the protocol.
         """
         self._last_us = self._wraps = 0
+        self._last_heard_ns = None
         self._settle(_LISTEN_S)
         name = self._name()
         self._settle(_QUIET_S)  # answers to questions that were asked twice
@@ -99,12 +123,16 @@ class Dut:
         Raises TargetError for the firmware's own error, AgentDied where it started
         again in the middle, LinkTimeout where ``m-ready`` does not come.
         """
+        heard = list(self._answer(command, seconds))
+        return _without_refusal(heard, command, self.link.where)
+
+    def _answer(self, command: str, seconds: float) -> Iterator[Said]:
+        """Yield the lines of an answer as they come, ``m-ready`` left out."""
         self.link.write(encode(command))
-        heard: list[Said] = []
         for said in self._lines(Deadline.after(seconds, self.clock)):
             match said:
                 case Ready():
-                    return _without_refusal(heard, command, self.link.where)
+                    return
                 case Banner():
                     raise AgentDied(
                         f"The board started again in the middle of '{command}'",
@@ -112,7 +140,7 @@ class Dut:
                         remedy="Look at its supply and its watchdog.",
                     )
                 case _:
-                    heard.append(said)
+                    yield said
         raise LinkTimeout(
             f"The board did not answer '{command[:20]}' within {seconds:g} s",
             where=self.link.where,
@@ -121,7 +149,7 @@ class Dut:
 
     def load(self, data: bytes) -> None:
         """Put a sample into the device. Raises TargetError where it is not taken."""
-        first, *chunks = load_commands(data)
+        first, *chunks = load_commands(data, self.chunk_bytes)
         said = self.ask(first)
         if not any(isinstance(s, Expecting) and s.count == len(data) for s in said):
             raise self._untold(f"the length of a sample of {len(data)} bytes")
@@ -150,7 +178,8 @@ class Dut:
                 "In energy mode time stamps are edges on a pin.",
             )
         begun, ended = (self._unwrapped(us) for us in laps)
-        if (ended - begun) * _NS_PER_US > waited_ns * _CLOCKS_AGREE + _SLACK_NS:
+        most_ns = waited_ns * _CLOCKS_AGREE + _SLACK_NS
+        if self.keeps_time and (ended - begun) * _NS_PER_US > most_ns:
             raise LinkError(
                 f"The board says that an inference took {ended - begun} us, and the "
                 f"answer came after {waited_ns // _NS_PER_US} us",
@@ -160,6 +189,34 @@ class Dut:
         return Inference(
             begun_ns=begun * _NS_PER_US,
             ended_ns=ended * _NS_PER_US,
+            results=results[0],
+        )
+
+    def run_batch(self, count: int, seconds: float) -> Batch:
+        """Execute the model `count` times, in energy mode: time stamps are edges.
+
+        Raises LinkError where the begin, the end or the outputs were not told.
+        """
+        heard: list[Said] = []
+        stamps: dict[Said, int] = {}
+        command = f"infer {count} 0"
+        for said in self._answer(command, seconds):
+            heard.append(said)
+            if isinstance(said, Step):
+                stamps[said] = self.clock.now_ns()
+        _without_refusal(heard, command, self.link.where)
+        begun, ended = Step(f"infer-start-{count}"), Step("infer-done")
+        results = [said.values for said in heard if isinstance(said, Results)]
+        if begun not in stamps or ended not in stamps or len(results) != 1:
+            raise LinkError(
+                "A batch of inferences has no begin, no end or no results",
+                where=self.link.where,
+                remedy="Lines were lost or garbled: look at cable and baud rate.",
+            )
+        return Batch(
+            count=count,
+            begun_ns=stamps[begun],
+            ended_ns=stamps[ended],
             results=results[0],
         )
 
@@ -174,10 +231,25 @@ class Dut:
         return self._unwrapped(laps[0].us) * _NS_PER_US
 
     def _unwrapped(self, us: int) -> int:
-        """Go on counting where 32 bits begin again; laps come in order."""
+        """Go on counting where 32 bits begin again; laps come in order.
+
+        Raises LinkError for a step that is longer than what has passed here: a digit
+        was garbled, and would be taken for 71 minutes.
+        """
+        now_ns, is_first = self.clock.now_ns(), self._last_heard_ns is None
+        passed_ns = now_ns - (self._last_heard_ns or 0)
+        step_us = (us - self._last_us) % LAP_WRAP
+        most_ns = passed_ns * _CLOCKS_AGREE + _STEP_SLACK_NS
+        if self.keeps_time and not is_first and step_us * _NS_PER_US > most_ns:
+            raise LinkError(
+                f"The board's clock went on by {step_us} us while {passed_ns // 1000} "
+                "us passed here",
+                where=self.link.where,
+                remedy="A time stamp was garbled on the line, or its clock is wrong.",
+            )
         if us < self._last_us:
             self._wraps += 1
-        self._last_us = us
+        self._last_us, self._last_heard_ns = us, now_ns
         return us + self._wraps * LAP_WRAP
 
     def _name(self) -> str:
@@ -207,6 +279,7 @@ class Dut:
             data = self.link.read(_READ_BYTES, until)
             if not data:
                 return
+            self.is_garbled |= not is_text(data)
             lines, self._buffer = split(self._buffer + data)
             self._heard += [read_line(line) for line in lines if line]
 
@@ -236,5 +309,6 @@ def _fact(said: list[Said], key: str) -> str:
     words = "; ".join(one.text for one in said if isinstance(one, Other))
     raise TargetError(
         f"The board did not say its {key}" + (f", but: {words[:80]}" if words else ""),
-        remedy="Does it run firmware of the MLPerf Tiny protocol?",
+        remedy="Does it run firmware of the MLPerf Tiny protocol? An interface board "
+        "needs ?via=interface in the address.",
     )

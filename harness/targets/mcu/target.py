@@ -1,75 +1,32 @@
-"""``mcu@serial:/dev/ttyACM0``: a microcontroller with MLPerf Tiny firmware.
+"""``mcu@serial:/dev/ttyACM0``: from an address to a microcontroller that answers.
 
-The model is in the firmware; the host cannot read it back, and says so in the record.
-Each query is one ``infer 1 0``, timed by the device between its two time stamps, so
-no serial line enters a latency; they have a resolution of one microsecond.
+What the wire ends in is decided here, and with it what its figures are: a port of this
+machine's own network and a pseudo terminal lead to a program, never to a board
+(`harness.links.hardware`), and so does ``qemu:``. Nothing of that is a measurement.
 """
 
-from array import array
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import pairwise
-from math import prod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median
 
-import numpy as np
-
-from harness.clock import Clock, SystemClock
+from harness.clock import Clock, SystemClock, VirtualClock
 from harness.domain.board import Board
 from harness.domain.origin import Origin
-from harness.domain.plan import Minimum, Trial
-from harness.domain.profile import Conditions, DeviceProfile
-from harness.domain.query import (
-    FIRMWARE_MODEL,
-    Noted,
-    Outcome,
-    OverheadMeasured,
-    Phase,
-    PhaseEntered,
-    QueryBlock,
-    TrialEnded,
-    TrialEvent,
-    TrialStarted,
-)
-from harness.domain.scenario import SingleStream
-from harness.domain.sut import ConditionsReached, SutDescription
-from harness.domain.workload import ModelArtifact
-from harness.errors import (
-    AgentDied,
-    EquipmentError,
-    LinkError,
-    LinkTimeout,
-    SchemaError,
-    Unsupported,
-)
-from harness.links.bytelink import open_link
-from harness.links.loop import LoopLink, looped
+from harness.domain.profile import DeviceProfile
+from harness.domain.query import HOST_CLOCK
+from harness.errors import EquipmentError, LinkTimeout, SchemaError, TargetError
+from harness.links.bytelink import ByteLink, open_link
+from harness.links.hardware import may_be_hardware
+from harness.links.loop import looped
 from harness.plugins import Address
-from harness.targets.base import Deployment
-from harness.targets.mcu.driver import Dut, Firmware, Inference
-from harness.targets.mcu.outputs import Repeats
+from harness.targets.mcu.board import McuTarget
+from harness.targets.mcu.driver import Dut, Firmware
+from harness.targets.mcu.interface import CHUNK_BYTES, InterfaceBoard
+from harness.targets.mcu.qemu import emulating
+from harness.targets.mcu.reach import Reach, read_reach
 from harness.targets.mcu.sim import SimulatedBoard
-from harness.targets.mcu.wire import Mode
-
-CLOCK = "mcu"
-SIM = "sim:"
-BAUDS = (115_200, 9_600, 921_600)
-"""Performance and accuracy; energy; anomaly detection's reference."""
-BLOCK_NS = 500_000_000
-_REPEATS, _MANY = 5, 11
-"""Runs of one and of eleven inferences, to tell what does not belong to one."""
-INFER_S = 60.0
-"""No model for a microcontroller takes longer."""
-MODELS = {
-    "kws": ("kws01",),
-    "vww": ("vww01",),
-    "ic": ("ic01",),
-    "ad": ("ad01",),
-    "sww": ("sww01", "strww01"),
-}
-"""Workload → names that reference firmware gives its model."""
+from harness.targets.mcu.siminterface import SimulatedInterface
+from harness.units import parse_quantity
 
 
 @contextmanager
@@ -78,317 +35,179 @@ def open_target(
     profile: DeviceProfile,  # noqa: ARG001 - every opener is called with it
     *,
     board: Board | None = None,  # noqa: ARG001 - what a lab file says of boards
-) -> Iterator["McuTarget"]:
+) -> Iterator[McuTarget]:
     """Open the port and find the baud rate at which the board answers.
 
-    Raises LinkError where there is no port, LinkTimeout where nobody answers on it.
+    Raises LinkError where there is no port, LinkTimeout where nobody answers on it,
+    UsageError for an address that says what no address may.
     """
-    clock = SystemClock()
+    reach = read_reach(address)
     with ExitStack() as stack:
-        if address.link.startswith(SIM):
-            link = stack.enter_context(_simulated(address, clock))
-            dut = Dut(link, clock)
-            yield McuTarget(
-                address=str(address),
+        match reach.kind:
+            case "sim":
+                yield _simulated(reach, stack)
+            case "qemu":
+                yield _emulated(reach, stack)
+            case _:
+                is_real = may_be_hardware(reach.kind, reach.place)
+                origin = Origin.MEASURED if is_real else Origin.SIMULATED
+                yield _on_a_wire(reach, origin, stack)
+
+
+def _on_a_wire(reach: Reach, origin: Origin, stack: ExitStack) -> McuTarget:
+    """Open a port at one baud rate after the other until the board answers."""
+    clock = SystemClock()
+    garbled: list[int] = []
+    said: EquipmentError | None = None
+    for baud in reach.bauds:
+        with ExitStack() as attempt:
+            link = attempt.enter_context(open_link(reach.link, baud=baud))
+            dut, facts = _dut(reach, link, clock)
+            try:
+                firmware = _awake(dut, reach, facts)
+            except LinkTimeout as error:
+                said = error
+                garbled += [baud] if dut.is_garbled else []
+                continue
+            stack.push(attempt.pop_all())
+            return McuTarget(
+                address=reach.where,
                 dut=dut,
-                firmware=dut.wake(),
-                baud=BAUDS[0],
+                firmware=firmware,
                 clock=clock,
-                origin=Origin.SIMULATED,
+                origin=origin,
+                facts={"baud": str(baud), **facts},
+                interface=_interface_of(dut),
             )
-            return
-        link_name, bauds = _read(address)
-        dut, firmware, baud = _answering(link_name, bauds, clock, stack)
-        yield McuTarget(
-            address=str(address), dut=dut, firmware=firmware, baud=baud, clock=clock
-        )
+    raise _nobody(reach, garbled) from said
 
 
-@dataclass(slots=True, kw_only=True)
-class McuTarget:
-    """A microcontroller. A `Target`."""
-
-    address: str
-    dut: Dut
-    firmware: Firmware
-    baud: int
-    clock: Clock
-    origin: Origin = Origin.MEASURED
-    _is_lost: bool = False
-
-    def identify(self) -> SutDescription:
-        """Describe the firmware, as it described itself when the port was opened."""
-        found = self.firmware
-        facts = {
-            "firmware": found.profile,
-            "firmware_model": found.model,
-            "mode": found.mode.value,
-            "baud": str(self.baud),
-        }
-        return SutDescription(
-            address=self.address,
-            name=found.name,
-            origin=self.origin,
-            clock=CLOCK,
-            facts=facts,
-        )
-
-    @contextmanager
-    def prepare(
-        self,
-        asked: Conditions,  # noqa: ARG002 - nothing can be set on such a board
-    ) -> Iterator[ConditionsReached]:
-        """Give no conditions: the protocol reads none."""
-        if self._is_lost:
-            self.firmware = self.dut.wake()
-            self._is_lost = False
-        yield ConditionsReached()
-
-    @contextmanager
-    def deploy(
-        self, model: ModelArtifact, path: Path, samples: Path | None
-    ) -> Iterator[Deployment]:
-        """Take note of the model, which is in the firmware already."""
-        yield Deployment(model=model, path=path, samples=samples)
-
-    def execute(
-        self, trial: Trial, on: Deployment
-    ) -> Generator[TrialEvent, None, None]:
-        """Execute one trial and yield its events; a Ctrl-C ends it as interrupted."""
-        yield TrialStarted(trial=trial.id, clock=CLOCK)
-        run = _Run(dut=self.dut, trial=trial, clock=self.clock)
-        try:
-            run.require(self.firmware)
-            yield Noted(trial=trial.id, key=FIRMWARE_MODEL, value=self.firmware.model)
-            yield from run.events(sample_bytes(on.model, trial, on.samples))
-        except (Unsupported, SchemaError) as error:
-            yield run.end(Outcome.REFUSED, error.sentence())
-        except LinkTimeout as error:
-            self._is_lost = True
-            yield run.end(Outcome.HUNG, error.sentence())
-        except AgentDied as error:
-            self._is_lost = True
-            yield run.end(Outcome.CRASHED, error.sentence())
-        except LinkError as error:
-            if error.is_transient:
-                raise  # the cable was pulled: --resume executes the trial again
-            yield run.end(Outcome.FAILED, error.sentence())
-        except EquipmentError as error:
-            yield run.end(Outcome.FAILED, error.sentence())
-        except KeyboardInterrupt:
-            yield run.end(Outcome.INTERRUPTED, "Ctrl-C")
-            raise
-        else:
-            yield run.end(Outcome.DONE, "")
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    """One trial in progress."""
-
-    dut: Dut
-    trial: Trial
-    clock: Clock
-    queries: int = 0
-    repeats: Repeats = field(default_factory=Repeats)
-
-    def require(self, firmware: Firmware) -> None:
-        """Raise Unsupported for what this firmware cannot answer."""
-        if not isinstance(self.trial.scenario, SingleStream):
-            raise Unsupported(
-                f"{self.trial.scenario.kind} cannot be executed by the MLPerf Tiny "
-                "protocol, which times one inference after another",
-                remedy="Read the rows that need it as not measured.",
-            )
-        if firmware.mode is Mode.ENERGY:
-            raise Unsupported(
-                "In energy mode the board gives no time stamps on the line",
-                remedy="Flash the firmware's performance mode for latencies.",
-            )
-        known = MODELS.get(self.trial.workload, ())
-        if firmware.model.lower() not in known:
-            raise Unsupported(
-                f"The firmware has the model {firmware.model}, and the trial is of "
-                f"{self.trial.workload} ({' or '.join(known) or 'no model known'})",
-                remedy="Flash the firmware of that workload and run again.",
-            )
-
-    def events(self, sample: bytes) -> Iterator[TrialEvent]:
-        """Yield everything between the start and the end of the trial."""
-        trial = self.trial
-        yield self._enter(Phase.BASELINE_BEFORE)
-        self._rest(trial.baseline_ns)
-        yield self._enter(Phase.LOAD)
-        self.dut.load(sample)
-        yield self._enter(Phase.WARM_UP)
-        yield from self._queries(Phase.WARM_UP, trial.warm_up)
-        yield self._overhead()
-        yield self._enter(Phase.MEASURED)
-        yield from self._queries(Phase.MEASURED, trial.minimum)
-        yield self._enter(Phase.BASELINE_AFTER)
-        self._rest(trial.baseline_ns)
-        yield self.repeats.report(trial.id)
-
-    def _overhead(self) -> OverheadMeasured:
-        """Find what a query holds beside its inference: the first time stamp's writing.
-
-        From T(1) = o + t and T(n) = o + n·t, each the median of some.
-        """
-        ones = [self.dut.infer(1, 0, INFER_S) for _ in range(_REPEATS)]
-        many = [self.dut.infer(_MANY, 0, INFER_S * _MANY) for _ in range(_REPEATS)]
-        each_ns = (_median(many) - _median(ones)) / (_MANY - 1)
-        beside_ns = [max(0, round(one.took_ns - each_ns)) for one in ones]
-        gaps = [later.begun_ns - one.ended_ns for one, later in pairwise(ones)]
-        return OverheadMeasured(
-            trial=self.trial.id,
-            queries=_REPEATS * (1 + _MANY),
-            latency_p50_ns=round(median(beside_ns)),
-            latency_p90_ns=max(beside_ns),
-            gap_p50_ns=round(median(gaps)),
-        )
-
-    def end(self, outcome: Outcome, reason: str) -> TrialEnded:
-        """Give the trial's last event."""
-        return TrialEnded(
-            trial=self.trial.id, outcome=outcome, queries=self.queries, reason=reason
-        )
-
-    def _queries(self, phase: Phase, minimum: Minimum) -> Iterator[QueryBlock]:
-        """Execute until there are enough queries in a window that is long enough."""
-        first_ns: int | None = None
-        done = 0
-        rows: list[Inference] = []
-        while True:
-            one = self.dut.infer(1, 0, INFER_S)
-            self.repeats.take(one.results)
-            first_ns = one.begun_ns if first_ns is None else first_ns
-            rows.append(one)
-            done += 1
-            is_over = (
-                done >= minimum.queries
-                and one.ended_ns - first_ns >= minimum.duration_ns
-            )
-            if is_over or one.ended_ns - rows[0].begun_ns >= BLOCK_NS:
-                yield self._block(phase, rows)
-                rows = []
-            if is_over:
-                return
-
-    def _block(self, phase: Phase, rows: list[Inference]) -> QueryBlock:
-        self.queries += len(rows)
-        begun = array("q", (row.begun_ns for row in rows))
-        return QueryBlock(
-            trial=self.trial.id,
-            phase=phase,
-            samples_per_query=1,
-            scheduled_ns=begun,
-            issued_ns=begun[:],
-            completed_ns=array("q", (row.ended_ns for row in rows)),
-        )
-
-    def _enter(self, phase: Phase) -> PhaseEntered:
-        return PhaseEntered(trial=self.trial.id, phase=phase, at_ns=self.dut.now_ns())
-
-    def _rest(self, duration_ns: int) -> None:
-        self.clock.wait_until(self.clock.now_ns() + duration_ns)
-
-
-def _median(runs: list[Inference]) -> float:
-    return median(run.took_ns for run in runs)
-
-
-def sample_bytes(model: ModelArtifact, trial: Trial, samples: Path | None) -> bytes:
-    """Give one sample as the firmware takes it: a byte an element.
-
-    Drawn from the trial's sample seed where the user gave none: the time of a network
-    of fixed shape does not depend on it. Raises SchemaError for samples that are no
-    bytes, Unsupported for a model with more than one input.
-    """
-    if len(model.inputs) != 1:
-        raise Unsupported(
-            "The MLPerf Tiny protocol has one input, the model has "
-            f"{len(model.inputs)}",
-            remedy="Measure it on another target.",
-        )
-    spec = model.inputs[0]
-    count = prod(spec.shape)
-    if samples is None:
-        drawn = np.random.default_rng(trial.seeds.sample).integers(0, 256, count)
-        return drawn.astype(np.uint8).tobytes()
-    with np.load(samples, allow_pickle=False) as archive:
-        given = archive[spec.name] if spec.name in archive else np.zeros(0)
-    if given.dtype.itemsize != 1 or given.size < count:
-        raise SchemaError(
-            f"A microcontroller takes samples as bytes, {count} each",
-            where=f"{samples}: {spec.name}",
-            remedy="Give them quantised, as int8 or uint8.",
-        )
-    return given.reshape(-1)[:count].tobytes()
-
-
-def _simulated(address: Address, clock: Clock) -> AbstractContextManager[LoopLink]:
-    """Open a wire to a simulated board: ``sim:MODEL?ms=30&seed=1``.
-
-    Raises SchemaError for an option that is none.
-    """
-    model, _, query = address.link.removeprefix(SIM).partition("?")
-    given = dict(part.partition("=")[::2] for part in query.split("&") if part)
-    try:
-        board = SimulatedBoard(
-            model=model or "kws01",
-            inference_ms=float(given.pop("ms", "30")),
-            seed=int(given.pop("seed", "0")),
-        )
-    except ValueError as error:
-        raise _no_option(str(error), address) from error
-    if given:
-        raise _no_option(next(iter(given)), address)
-    return looped(board, clock, str(address))
-
-
-def _no_option(what: str, address: Address) -> SchemaError:
-    return SchemaError(
-        f"A simulated board cannot be set up so: {what}",
-        where=str(address),
-        remedy="Write mcu@sim:kws01?ms=30&seed=1.",
+def _emulated(reach: Reach, stack: ExitStack) -> McuTarget:
+    """Start an emulator and open the port that leads to its UART."""
+    clock = SystemClock()
+    emulator = stack.enter_context(emulating(Path(reach.place), clock, reach.where))
+    link = stack.enter_context(open_link(f"serial:{emulator.port}"))
+    dut = Dut(link, clock, keeps_time=False)
+    return McuTarget(
+        address=reach.where,
+        dut=dut,
+        firmware=dut.wake(),
+        clock=clock,
+        origin=Origin.EMULATED,
+        facts=emulator.facts,
     )
 
 
-def _answering(
-    link: str, bauds: tuple[int, ...], clock: Clock, stack: ExitStack
-) -> tuple[Dut, Firmware, int]:
-    """Open the port at one baud rate after the other until the board answers."""
-    said: LinkTimeout | None = None
-    for baud in bauds:
-        with ExitStack() as attempt:
-            dut = Dut(attempt.enter_context(open_link(link, baud=baud)), clock)
-            try:
-                firmware = dut.wake()
-            except LinkTimeout as error:
-                said = error
-                continue
-            stack.push(attempt.pop_all())
-            return dut, firmware, baud
-    raise LinkTimeout(
-        f"No firmware of the MLPerf Tiny protocol answers at {_listed(bauds)} baud",
-        where=link,
-        remedy="Is it flashed, is it the right port? Another rate: ?baud=N",
-    ) from said
+def _awake(dut: Dut, reach: Reach, facts: dict[str, str]) -> Firmware:
+    """Ask who it is. Raises LinkTimeout where what answers speaks no protocol."""
+    try:
+        return dut.wake()
+    except TargetError as error:
+        if not dut.is_garbled:
+            raise
+        # what is no text may still break into something like a line
+        raise LinkTimeout(error.what, where=error.where) from error
+    except LinkTimeout as error:
+        if not reach.is_through_interface:
+            raise
+        raise TargetError(
+            "The interface board answers, and the device behind it does not, at "
+            f"{facts.get('dut_baud', 'its')} baud",
+            where=reach.where,
+            remedy="Is the device powered? In energy mode its rate is 9600: write "
+            "&dutbaud=9600.",
+        ) from error
 
 
-def _listed(bauds: tuple[int, ...]) -> str:
+def _nobody(reach: Reach, garbled: list[int]) -> LinkTimeout:
+    tried = _listed(reach.bauds)
+    if garbled:
+        return LinkTimeout(
+            f"What answers at {_listed(garbled)} baud is no text, so that the board's "
+            f"baud rate must be another one; {tried} were tried",
+            where=reach.where,
+            remedy="Look up the rate in the firmware's set-up of its UART and write "
+            "?baud=N. If it is right, look at ground and cable.",
+        )
+    return LinkTimeout(
+        f"No firmware of the MLPerf Tiny protocol answers at {tried} baud",
+        where=reach.where,
+        remedy="Is it flashed, is it the right port? Another rate: ?baud=N. Behind an "
+        "interface board: ?via=interface",
+    )
+
+
+def _dut(reach: Reach, link: ByteLink, clock: Clock) -> tuple[Dut, dict[str, str]]:
+    """Give the device at a link, or behind the interface board that is there."""
+    if not reach.is_through_interface:
+        return Dut(link, clock), {}
+    interface = InterfaceBoard(link, clock)
+    facts = {"interface": interface.require_name()}
+    baud = interface.baud_of_device(reach.baud("dutbaud"))
+    if baud is not None:
+        facts["dut_baud"] = str(baud)
+    return Dut(interface, clock, CHUNK_BYTES), facts
+
+
+def _interface_of(dut: Dut) -> InterfaceBoard | None:
+    return dut.link if isinstance(dut.link, InterfaceBoard) else None
+
+
+def _listed(bauds: tuple[int, ...] | list[int]) -> str:
     return ", ".join(map(str, bauds))
 
 
-def _read(address: Address) -> tuple[str, tuple[int, ...]]:
-    """Give the link and the baud rates to try. Raises SchemaError."""
-    link, _, query = address.link.partition("?baud=")
-    if not query:
-        return address.link, BAUDS
-    if not query.isdigit():
-        raise SchemaError(
-            f"'{query}' is no baud rate",
-            where=str(address),
-            remedy="Write ?baud=115200",
-        )
-    return link, (int(query),)
+def _simulated(reach: Reach, stack: ExitStack) -> McuTarget:
+    """Open a wire to a simulated board, which lives in virtual time.
+
+    ``sim:MODEL?ms=30&seed=1&mode=energy&power=20mW&idle=2mW&via=interface``. Raises
+    SchemaError for an option that cannot be read.
+    """
+    clock = VirtualClock(HOST_CLOCK)
+    option = reach.options.get
+    board = SimulatedBoard(
+        model=reach.place or "kws01",
+        inference_ms=_number(reach, "ms", "30"),
+        seed=int(_number(reach, "seed", "0")),
+        is_energy=_is_energy(reach),
+        active_w=parse_quantity(option("power", "20mW"), "W"),
+        idle_w=parse_quantity(option("idle", "2mW"), "W"),
+        misses=int(_number(reach, "misses", "0")),
+        false_alarm_s=_number(reach, "alarm", "0"),
+    )
+    through = reach.is_through_interface
+    instrument = SimulatedInterface(board) if through else board
+    link = stack.enter_context(looped(instrument, clock, reach.where))
+    dut, facts = _dut(reach, link, clock)
+    return McuTarget(
+        address=reach.where,
+        dut=dut,
+        firmware=_awake(dut, reach, facts),
+        clock=clock,
+        origin=Origin.SIMULATED,
+        facts={"baud": str(board.baud), **facts},
+        interface=_interface_of(dut),
+        world=board,
+    )
+
+
+def _number(reach: Reach, name: str, default: str) -> float:
+    try:
+        return float(reach.options.get(name, default))
+    except ValueError as error:
+        raise _no_option(reach, str(error)) from error
+
+
+def _is_energy(reach: Reach) -> bool:
+    mode = reach.options.get("mode", "performance")
+    if mode not in {"performance", "energy"}:
+        raise _no_option(reach, f"'{mode}' is neither performance nor energy")
+    return mode == "energy"
+
+
+def _no_option(reach: Reach, what: str) -> SchemaError:
+    return SchemaError(
+        f"A simulated board cannot be set up so: {what}",
+        where=reach.where,
+        remedy="Write mcu@sim:kws01?ms=30&seed=1.",
+    )

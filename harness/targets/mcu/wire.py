@@ -7,7 +7,7 @@ Grammar: mlcommons/tiny, benchmark/api (th_api, ee_main), as of v1.4.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -51,7 +51,7 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``name``, ``profile`` or ``model``, and what stands in the brackets."""
+    """``name``, ``profile``, ``model`` or ``buff-ptr``, and what it is."""
 
     key: str
     value: str
@@ -104,14 +104,27 @@ _FORMS: MappingProxyType[str, Callable[[re.Match[str]], Said]] = MappingProxyTyp
         r"m-lap-us-(\d{1,10})": lambda found: Lap(int(found[1])),
         r"m-timestamp-mode-(performance|energy)": lambda f: Banner(Mode(f[1])),
         r"m-name-dut-\[(.*)\]": lambda found: Fact("name", found[1].strip()),
+        r"m-(buff-ptr)-(\d+)": lambda found: Fact(found[1], found[2]),
         r"m-(profile|model)-\[(.*)\]": lambda found: Fact(found[1], found[2].strip()),
         r"m-\[Expecting (\d+) bytes\]": lambda found: Expecting(int(found[1])),
+        # of the streaming wake word's reference
+        r"Expecting (\d+) bytes": lambda found: Expecting(int(found[1])),
+        r"(Unrecognized command .*)": lambda found: Refused(found[1]),
+        r"Error: (.*)": lambda found: Refused(found[1]),
         _STEPS: lambda found: Step(found[1]),
         r"e-\[(.*)\]": lambda found: Refused(found[1]),
         _TOO_LARGE: lambda found: Refused(found[1]),
     }
 )
 _RESULTS = re.compile(r"m-results-\[(.*)\]")
+_IN_THOUSANDTHS = re.compile(r"[01]\.\d{3}")
+_ONE_TORN, _ONE = "0.1000", "1.000"
+"""Reference firmware without floating-point output prints ``0.`` and thousandths in at
+least three digits: of one, there are a thousand."""
+_BLOCK = re.compile(r"\[([^\[\]]*)\]")
+_WHOLE = re.compile(r"-?\d{1,5}")
+"""Whole numbers in brackets, with commas between and sometimes after them."""
+_TEXT = frozenset(b"\t\r\n\0") | frozenset(range(0x20, 0x7F))
 
 
 def encode(command: str) -> bytes:
@@ -154,13 +167,52 @@ def _results(inside: str, text: str) -> Said:
     words = [word.strip() for word in inside.split(",")]
     if words and not words[-1]:
         words.pop()
+    if any(_IN_THOUSANDTHS.fullmatch(word) for word in words):
+        words = [_ONE if word == _ONE_TORN else word for word in words]
     try:
         return Results(tuple(float(word) for word in words))
     except ValueError:
         return Other(text)
 
 
-def load_commands(data: bytes) -> list[str]:
+def activations(said: Sequence[Said]) -> tuple[int, ...] | None:
+    """Give what a wake-word device says of each frame when it is stopped.
+
+    After ``target activations:`` come int8 numbers in brackets, over as many lines as
+    they take. None where there is no such block, or a line of it is damaged: which
+    frame a later number belongs to could not be told.
+    """
+    texts = [one.text for one in said if isinstance(one, Other)]
+    heads = [n for n, text in enumerate(texts) if text.startswith("target activations")]
+    return _numbers(texts[heads[-1] + 1 :]) if heads else None
+
+
+def whole_numbers(said: Sequence[Said]) -> tuple[int, ...] | None:
+    """Give the numbers of an answer to ``db print_i16``; None where there are none."""
+    return _numbers([one.text for one in said if isinstance(one, Other)])
+
+
+def _numbers(texts: Sequence[str]) -> tuple[int, ...] | None:
+    found = _BLOCK.match(" ".join(texts))
+    if found is None:
+        return None
+    words = [word.strip() for word in found[1].split(",")]
+    if not words[-1]:
+        words.pop()
+    if not all(_WHOLE.fullmatch(word) for word in words):
+        return None
+    return tuple(map(int, words))
+
+
+def is_text(data: bytes) -> bool:
+    """Say whether bytes are what a line of this protocol is made of.
+
+    At another baud rate than the board's they are not.
+    """
+    return all(byte in _TEXT for byte in data)
+
+
+def load_commands(data: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[str]:
     """Give the commands that put a sample into the device, ``db load`` first."""
-    pieces = [data[n : n + CHUNK_BYTES] for n in range(0, len(data), CHUNK_BYTES)]
+    pieces = [data[n : n + chunk_bytes] for n in range(0, len(data), chunk_bytes)]
     return [f"db load {len(data)}", *(f"db {piece.hex()}" for piece in pieces)]

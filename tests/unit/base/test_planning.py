@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.domain.plan import Arm, Pulses, Trial
+from harness.domain.plan import Arm, Pulses, Recording, Trial
 from harness.domain.scenario import ColdStart, Periodic, SingleStream, Sustained
 from harness.domain.workload import Suite, Workload
 from harness.errors import UnknownName
@@ -12,11 +12,12 @@ from harness.planning import (
     Ingredients,
     MeterUse,
     expected_seconds,
+    is_virtual,
     make_plan,
     preset_named,
 )
 from harness.schema.codec import dump_bytes
-from harness.testing.builders import SHA, a_model, a_profile
+from harness.testing.builders import SHA, a_model, a_profile, a_trial
 from harness.units import NS_PER_S
 
 
@@ -225,3 +226,66 @@ def test_the_time_that_marks_take_is_in_the_time_expected() -> None:
     plain = expected_seconds(replace(marked, pulses=None))
 
     assert expected_seconds(marked) - plain == pytest.approx(2 * 37 * 0.02)
+
+
+def test_a_recording_is_played_in_the_periodic_trials_of_what_listens() -> None:
+    parts = ingredients()
+    listening = tuple(
+        replace(workload, id="sww" if workload.id == "vww" else workload.id)
+        for workload in parts.suite.workloads
+    )
+    models = {workload.id: a_model() for workload in listening}
+    words = Recording(file="x.wav", length_ns=40 * NS_PER_S, spoken_ns=())
+    trials = make_plan(
+        replace(
+            parts,
+            suite=Suite(name="wearable", workloads=listening),
+            device_models=models,
+            host_models=models,
+            target="mcu@serial:/dev/ttyACM0",
+            stream=words,
+        )
+    ).trials
+
+    played = [trial for trial in trials if trial.stream is not None]
+    assert {(t.workload, t.scenario.kind, t.arm) for t in played} == {
+        ("sww", "Periodic", Arm.DEVICE)
+    }
+    assert all(trial.stream == words for trial in played)
+    assert all(40 < expected_seconds(trial) < 50 for trial in played)
+
+
+def test_where_a_pin_marks_windows_their_number_and_length_are_expected() -> None:
+    meter = replace(a_meter(), pulses=None, edges="D7")
+    trials = device_trials(
+        replace(
+            ingredients("rapid"), target="mcu@serial:/dev/ttyACM0",
+            host_models={}, meter=meter,
+        )
+    )  # fmt: skip
+
+    one = next(t for t in trials if isinstance(t.scenario, SingleStream))
+    assert one.edges == "D7"
+    assert one.pulses is None
+    assert expected_seconds(one) == pytest.approx(5 * (10 + 1) + 4)
+
+
+def test_an_input_that_no_meter_has_makes_no_trial() -> None:
+    with pytest.raises(ValueError, match="D0 to D7"):
+        replace(a_trial(), edges="D8")
+
+
+@pytest.mark.parametrize(
+    ("target", "lives_in_virtual_time"),
+    [
+        ("emulated@", True),
+        ("mcu@sim:kws01", True),
+        ("mcu@qemu:a.elf", False),
+        ("mcu@serial:/dev/ttyACM0", False),
+        ("local@", False),
+    ],
+)
+def test_only_models_and_simulated_boards_live_in_virtual_time(
+    target: str, *, lives_in_virtual_time: bool
+) -> None:
+    assert is_virtual(target) is lives_in_virtual_time

@@ -13,6 +13,7 @@ from harness.cli.power import add_recording, placed
 from harness.domain.origin import Origin
 from harness.domain.query import Phase, PulsesMade
 from harness.domain.record import RunRecord, TrialRecord
+from harness.domain.sut import SutDescription
 from harness.errors import MeterError, NotCalibrated, UsageError
 from harness.loadgen.pulses import plan_pulses
 from harness.meters.exports.reading import TraceFile, decode
@@ -236,6 +237,21 @@ def test_another_recording_and_a_part_of_it_are_refused(
 def test_an_emulated_device_has_no_power_to_record(export: str) -> None:
     with pytest.raises(UsageError, match="emulated"):
         lay(a_record(["kws"]), read(export), name="x.csv", original=b"")
+
+
+def test_an_emulated_processor_has_no_power_to_record(export: str) -> None:
+    address = "mcu@qemu:firmware.elf"
+    record = a_record(["kws"])
+    trials = tuple(replace(t, target=address) for t in record.plan.trials)
+    sut = SutDescription(
+        address=address, name="a board", origin=Origin.EMULATED, clock="mcu"
+    )
+    on_qemu = replace(
+        record, plan=replace(record.plan, trials=trials), suts={address: sut}
+    )
+
+    with pytest.raises(UsageError, match="emulated"):
+        lay(on_qemu, read(export), name="x.csv", original=b"")
 
 
 def test_power_without_a_voltage_cannot_be_judged_by_a_sheet_of_currents(

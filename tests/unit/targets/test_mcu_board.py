@@ -1,10 +1,6 @@
 """A microcontroller behind a port: firmware in C of our own, built here, on a pty."""
 
-import os
-import pty
 import shutil
-import subprocess
-import tty
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -29,10 +25,12 @@ from harness.domain.query import (
     TrialStarted,
 )
 from harness.domain.scenario import ColdStart
-from harness.errors import LinkClosed, LinkTimeout, SchemaError
+from harness.errors import LinkClosed, LinkTimeout, SchemaError, UnknownName
 from harness.plugins import Address
-from harness.targets.mcu.target import McuTarget, open_target
+from harness.targets.mcu.board import McuTarget
+from harness.targets.mcu.target import open_target
 from harness.testing.builders import a_model, a_profile, a_trial
+from harness.testing.firmwarebench import build, port, unplugging
 from harness.units import NS_PER_S
 
 PEER = Path(__file__).parents[2] / "peers" / "mcu_firmware.c"
@@ -47,26 +45,7 @@ Firmware = Callable[..., AbstractContextManager[McuTarget]]
 
 @pytest.fixture(scope="module")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("firmware") / "firmware"
-    command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(made), str(PEER)]
-    subprocess.run([*command, "-lm"], check=True)
-    return made
-
-
-@contextmanager
-def port(binary: Path, *options: str) -> Iterator[str]:
-    """Give the port at which the firmware listens."""
-    device, end = pty.openpty()
-    tty.setraw(device)
-    tty.setraw(end)
-    process = subprocess.Popen([binary, *options], stdin=device, stdout=device)
-    os.close(device)
-    try:
-        yield os.ttyname(end)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(end)
+    return build(PEER, tmp_path_factory.mktemp("firmware") / "firmware")
 
 
 @pytest.fixture
@@ -220,7 +199,7 @@ def test_a_board_that_starts_again_in_the_middle_is_a_crash(firmware: Firmware) 
 def test_a_board_that_hangs_is_told_from_one_that_is_slow(
     firmware: Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.targets.mcu.target.INFER_S", 0.5)
+    monkeypatch.setattr("harness.targets.mcu.latency.INFER_S", 0.5)
 
     with firmware("-h", "12") as target:
         events = executed(target)
@@ -272,6 +251,33 @@ def test_what_the_firmware_cannot_answer_is_refused(
     assert not any(isinstance(event, QueryBlock) for event in events)
 
 
+@pytest.mark.parametrize(
+    ("options", "outcome", "words"),
+    [
+        (("-r", "2"), Outcome.CRASHED, "started again"),
+        (("-h", "2"), Outcome.HUNG, "did not answer"),
+        (("-x", "2"), Outcome.FAILED, "Inference iterations"),
+        (("-d", "3"), Outcome.FAILED, "the end of the sample"),
+    ],
+)
+def test_what_befalls_a_board_in_energy_mode_is_told_as_well(
+    firmware: Firmware,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    outcome: Outcome,
+    words: str,
+) -> None:
+    monkeypatch.setattr("harness.targets.mcu.energy._SLACK_S", 0.5)
+    trial = replace(a_kws_trial(), edges="D7")
+
+    with firmware("-e", *options) as target:
+        events = executed(target, trial)
+
+    assert ended(events).outcome is outcome
+    assert words in ended(events).reason
+    assert events[0] == TrialStarted(trial=trial.id, clock="monotonic")
+
+
 def test_given_samples_go_to_the_board_as_they_are(
     firmware: Firmware, tmp_path: Path
 ) -> None:
@@ -297,24 +303,106 @@ def test_samples_that_are_no_bytes_are_refused(
     assert "samples as bytes" in ended(events).reason
 
 
-def test_a_pulled_cable_leaves_the_trial_to_resume(
-    binary: Path, tmp_path: Path
-) -> None:
-    del tmp_path
-    device, end = pty.openpty()
-    tty.setraw(device)
-    tty.setraw(end)
-    process = subprocess.Popen([binary], stdin=device, stdout=device)
-    os.close(device)
-    name = os.ttyname(end)
-    address = Address.parse(f"mcu@serial:{name}?baud=115200")
+def test_a_pulled_cable_leaves_the_trial_to_resume(binary: Path) -> None:
+    with unplugging(binary) as board:
+        address = Address.parse(f"mcu@serial:{board.name}?baud=115200")
 
-    with open_target(address, a_profile()) as target:
-        os.close(end)
-        process.kill()
-        process.wait()
-        with pytest.raises(LinkClosed, match="went away"):
-            executed(target)
+        with open_target(address, a_profile()) as target:
+            board.pull_out()
+            with pytest.raises(LinkClosed, match="went away"):
+                executed(target)
+
+
+def test_a_sample_that_lost_a_piece_on_the_way_is_never_inferred_from(
+    firmware: Firmware,
+) -> None:
+    with firmware("-d", "7") as target:
+        events = executed(target)
+
+    assert ended(events).outcome is Outcome.FAILED
+    assert "did not confirm the end of the sample" in ended(events).reason
+    assert not any(isinstance(event, QueryBlock) for event in events)
+
+
+@pytest.mark.parametrize(("rate", "tried"), [(9_600, "115200"), (921_600, "115200")])
+def test_a_board_at_another_rate_is_found_by_trying(
+    firmware: Firmware, rate: int, tried: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.targets.mcu.driver.ASK_S", 0.6)
+
+    with firmware("-B", str(rate), query="") as target:
+        facts = target.identify().facts
+
+    assert facts["baud"] == str(rate) != tried
+
+
+def test_a_wrong_rate_is_told_by_what_comes_and_what_to_write(
+    firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.targets.mcu.driver.ASK_S", 0.6)
+
+    with (
+        pytest.raises(LinkTimeout, match=r"at 115200 baud is no text.*\?baud=N"),
+        firmware("-B", "9600", query="?baud=115200"),
+    ):
+        pass
+
+
+def test_firmware_that_prints_one_as_a_tenth_is_read_as_it_means_it(
+    firmware: Firmware, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "x.npz", input=np.zeros((1, 490), np.int8))
+
+    with firmware("-t") as target:
+        events = executed(target, samples=tmp_path / "x.npz")
+
+    assert ended(events).outcome is Outcome.DONE, ended(events).reason
+    checked = next(event for event in events if isinstance(event, OutputsChecked))
+    assert checked.differing == 0
+
+
+def test_the_firmware_s_network_computes_what_numpy_computes(
+    firmware: Firmware,
+) -> None:
+    sample = np.random.default_rng(3).integers(-128, 128, 490).astype(np.int8)
+
+    with firmware() as target:
+        target.dut.load(sample.tobytes())
+        results = target.dut.infer(1, 0, 5.0).results
+
+    assert results == pytest.approx(network(sample), abs=6e-4)
+    assert sum(results) == pytest.approx(1.0, abs=12 * 5e-4)
+
+
+def network(sample: np.ndarray) -> np.ndarray:
+    """Compute mcu_network.h's outputs: the same layers, sums and shifts."""
+    state, drawn = 1, []
+    for _ in range(72 + 72 + 128 + 192):
+        state = (state * 1664525 + 1013904223) % 2**32
+        drawn.append(state >> 24)
+    weights = np.array(drawn, dtype=np.uint8).view(np.int8).astype(np.int64)
+    first, depth = weights[:72].reshape(8, 9), weights[72:144].reshape(8, 9)
+    point, dense = weights[144:272].reshape(16, 8), weights[272:].reshape(12, 16)
+    rows = sample.astype(np.int64).reshape(-1, 10)
+    windows = np.lib.stride_tricks.sliding_window_view(rows, (3, 3))[::2, ::2]
+    one = _relu(windows.reshape(*windows.shape[:2], 9) @ first.T, 9)
+    windows = np.lib.stride_tricks.sliding_window_view(one, (3, 3), axis=(0, 1))
+    two = _relu((windows.reshape(*windows.shape[:3], 9) * depth).sum(-1), 8)
+    three = _relu(two @ point.T, 7)
+    means = three.sum((0, 1)) // (three.shape[0] * three.shape[1])
+    out = np.exp((dense @ means) / 2048.0)
+    return np.asarray(out / out.sum())
+
+
+def _relu(total: np.ndarray, shift: int) -> np.ndarray:
+    return np.clip(total >> shift, 0, 127)
+
+
+def test_a_board_at_a_pseudo_terminal_is_a_program_and_no_measurement(
+    firmware: Firmware,
+) -> None:
+    with firmware() as target:
+        assert target.identify().origin is Origin.SIMULATED
 
 
 def test_a_baud_rate_that_is_no_number_is_said_so() -> None:
@@ -346,10 +434,15 @@ def test_a_simulated_board_goes_the_whole_way_and_is_never_a_measurement() -> No
     assert overhead.latency_p50_ns == pytest.approx(writing_ns, rel=0.15)
 
 
-@pytest.mark.parametrize("link", ["sim:kws01?ms=fast", "sim:kws01?speed=1"])
-def test_a_simulated_board_with_an_unknown_option_is_refused(link: str) -> None:
+@pytest.mark.parametrize(
+    ("link", "error"),
+    [("sim:kws01?ms=fast", SchemaError), ("sim:kws01?speed=1", UnknownName)],
+)
+def test_a_simulated_board_with_an_unknown_option_is_refused(
+    link: str, error: type[Exception]
+) -> None:
     with (
-        pytest.raises(SchemaError, match="cannot be set up so"),
+        pytest.raises(error),
         open_target(Address.parse(f"mcu@{link}"), a_profile()),
     ):
         pass

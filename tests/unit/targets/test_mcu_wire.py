@@ -38,6 +38,10 @@ from harness.targets.mcu.wire import (
         (b"m-results-[0.125,0.875]", Results((0.125, 0.875))),
         (b"m-results-[0.125, 0.875,]", Results((0.125, 0.875))),
         (b"m-results-[]", Results(())),
+        # of one there are a thousand thousandths; with four decimals each, it is 0.1
+        (b"m-results-[0.000,0.1000,0.000]", Results((0.0, 1.0, 0.0))),
+        (b"m-results-[0.9000,0.1000]", Results((0.9, 0.1))),
+        (b"m-results-[0.1000]", Results((0.1,))),
         (b"e-[Unknown command: x]", Refused("Unknown command: x")),
         (
             b"Supplied buffer size 500 exceeds maximum of 490",
