@@ -91,8 +91,8 @@ def test_a_decoder_in_a_file_that_says_no_context_is_refused(
 
     assert result.returncode == 2
     assert (
-        "This is a language model, and its graph does not say how long a context it was "
-        f"made for ({model}). Give it: --shape context=4096." in result.stderr
+        "This is a language model, and its graph does not say how long a context it "
+        f"was made for ({model}). Give it: --shape context=4096." in result.stderr
     )
 
 
