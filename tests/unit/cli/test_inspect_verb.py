@@ -37,6 +37,24 @@ def test_the_facts_come_as_json_with_the_placement_read_back(
     assert facts["placements"][0]["nodes"] == {"CPUExecutionProvider": 1}
 
 
+def test_what_providers_elsewhere_would_take_is_said_with_the_source(
+    duanping: Command, tmp_path: Path
+) -> None:
+    model = a_model(tmp_path)
+
+    facts = json.loads(duanping("inspect", model, "--json").stdout)["would_take"]
+    shown = " ".join(duanping("inspect", model).stdout.split())
+
+    by_name = {one["provider"]: one for one in facts}
+    qnn = by_name["QNNExecutionProvider"]
+    assert (qnn["nodes_taken"], qnn["nodes"], qnn["changes"]) == (1, 1, 0)
+    assert qnn["needs_fixed_sizes"] is True
+    assert len(by_name) == 7
+    assert "free dimensions" in shown
+    assert "docs/execution-providers/Xnnpack-ExecutionProvider.md @" in shown
+    assert "Softmax from opset 13 on along the last axis only" in shown
+
+
 def test_a_model_that_cannot_be_run_yet_is_shown_with_what_it_lacks(
     duanping: Command, tmp_path: Path
 ) -> None:
