@@ -10,15 +10,23 @@ from harness.domain.labelled import Metric
 from harness.errors import UsageError
 
 Array = NDArray[Any]
-_ANNOTATIONS = {Metric.MIOU: 3, Metric.WER: 2, Metric.EXACT: 2, Metric.MAP: 3}
+_ANNOTATIONS = {Metric.MIOU: 3, Metric.EXACT: 2, Metric.MAP: 3}
 """Metric → axes that its labels have, items among them."""
 _BOX = 5
 
 
 def check_labels(
-    labels: Array, arrays: Mapping[str, Array], metric: Metric, where: str
+    labels: Array,
+    arrays: Mapping[str, Array],
+    metric: Metric,
+    where: str,
+    *,
+    has_tokens: bool = False,
 ) -> None:
-    """Raise UsageError where labels cannot be those of these items by that metric."""
+    """Raise UsageError where labels cannot be those of these items by that metric.
+
+    `has_tokens`: it is known what a token is in words.
+    """
     if not labels.ndim or not len(labels):
         raise UsageError(
             "The data set has no label",
@@ -32,7 +40,7 @@ def check_labels(
                 where=where,
                 remedy="Give every item one label, in the same order.",
             )
-    fault = _fault(labels, metric)
+    fault = _fault(labels, metric, has_tokens=has_tokens)
     if fault:
         raise UsageError(
             f"The labels do not fit the metric {metric}: {fault}",
@@ -41,7 +49,9 @@ def check_labels(
         )
 
 
-def _fault(labels: Array, metric: Metric) -> str:
+def _fault(  # noqa: C901, PLR0911 - one return a metric
+    labels: Array, metric: Metric, *, has_tokens: bool
+) -> str:
     match metric:
         case Metric.TOP1 | Metric.TOP5 | Metric.F1:
             if labels.ndim != 1 or not _is_whole(labels) or labels.min() < 0:
@@ -49,7 +59,9 @@ def _fault(labels: Array, metric: Metric) -> str:
         case Metric.AUC | Metric.AUC_RECONSTRUCTION:
             if labels.ndim != 1 or set(np.unique(labels)) != {0, 1}:
                 return "they must be 0 and 1, and both must occur"
-        case Metric.MIOU | Metric.WER | Metric.EXACT | Metric.MAP:
+        case Metric.WER | Metric.CER:
+            return _fault_of_sequences(labels, has_tokens=has_tokens)
+        case Metric.MIOU | Metric.EXACT | Metric.MAP:
             axes = _ANNOTATIONS[metric]
             if labels.ndim != axes:
                 return f"they have {labels.ndim} axes, and {axes} are needed"
@@ -60,6 +72,17 @@ def _fault(labels: Array, metric: Metric) -> str:
                 return "they must be numbers"
         case _:
             assert_never(metric)
+    return ""
+
+
+def _fault_of_sequences(labels: Array, *, has_tokens: bool) -> str:
+    """Say what is wrong with texts, or with token ids."""
+    if labels.dtype.kind == "U":
+        if not has_tokens:
+            return "they are texts, and 'tokens' does not say what a token is in words"
+        return "" if labels.ndim == 1 else "they must be one text an item"
+    if labels.ndim != 2 or not _is_whole(labels):  # noqa: PLR2004 - items, places
+        return "they must be one text an item, or token ids padded with -1"
     return ""
 
 

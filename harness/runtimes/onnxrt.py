@@ -65,7 +65,7 @@ _COMPILED = "compiled nodes"
 """In what the library says of a graph that a provider has compiled: such a graph it
 does not write to a file (onnxruntime 1.24 with OpenVINO)."""
 _ERRORS_ONLY = 3
-_REASON_LENGTH = 400
+_REASON_LENGTH, _HEAD_LENGTH = 400, 150
 
 
 @contextmanager
@@ -280,4 +280,8 @@ def _is_out_of_memory(reason: str) -> bool:
 
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    return text.replace("[ONNXRuntimeError] : ", "")[:_REASON_LENGTH]
+    text = text.replace("[ONNXRuntimeError] : ", "")
+    if len(text) <= _REASON_LENGTH:
+        return text
+    # a provider's own words come last, behind the places that they went through
+    return f"{text[:_HEAD_LENGTH]} … {text[_HEAD_LENGTH - _REASON_LENGTH :]}"
