@@ -9,7 +9,12 @@ from pathlib import Path
 
 from harness.bench.asking import CPU
 from harness.bench.inspecting import placement
-from harness.bench.labelling import Labelled, own_items, shipped_items
+from harness.bench.labelling import (
+    Labelled,
+    own_items,
+    require_scorable,
+    shipped_items,
+)
 from harness.bench.meteruse import meter_use, require_claim
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
@@ -130,6 +135,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     is_emulated = target.startswith(EMULATED)
     if is_emulated:
         require_no_link(Address.parse(target))
+        _require_no_provider(request.provider)
 
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
@@ -142,6 +148,9 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         else _Models(artifacts={}, paths={})
     )
     labelled = _labelled(request, suite)
+    if request.own_data is not None:
+        artifact = next(iter(device.artifacts.values()))
+        require_scorable(request.own_data, artifact, device.paths[artifact.name])
     tiers = tier_set_path(profile.tier_set)
     plan = make_plan(
         Ingredients(
@@ -314,6 +323,16 @@ def _models(
         artifacts=artifacts,
         paths={artifacts[w.id].name: built[w.models[0]] for w in suite.workloads},
     )
+
+
+def _require_no_provider(provider: str) -> None:
+    """Raise Unsupported for a provider of a device that executes nothing."""
+    if provider != CPU:
+        raise Unsupported(
+            f"An emulated device has no {provider}: its profile says how fast it is",
+            where="--provider",
+            remedy="Say where the device is, such as --target local@, or leave it out.",
+        )
 
 
 def _require_provider(provider: str, models: _Models) -> None:

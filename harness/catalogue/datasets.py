@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.catalogue.anatomy import take_apart
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.describe import describe, input_names
 from harness.catalogue.itemfiles import Broken, read_item
 from harness.catalogue.itemlists import Items, Skip, is_list, read_list, stacked
-from harness.catalogue.labels import check_labels
+from harness.catalogue.labels import check_classes, check_labels
 from harness.catalogue.samples import load_arrays
 from harness.domain.labelled import LabelledData, Metric
 from harness.domain.workload import InputSpec
@@ -95,6 +96,8 @@ def open_dataset(
         str(wanted.path),
         has_tokens=bool(items.tokens),
     )
+    output = take_apart(model).outputs[0]
+    check_classes(items.labels, wanted.metric, output, str(wanted.path))
     file = scratch / "labelled.npz"
     arrays: dict[str, Any] = {"labels": items.labels, **items.arrays}
     if items.tokens:

@@ -176,7 +176,7 @@ def _boxes(found: _Gathered, spec: InputSpec, path: Path, skip: Skip) -> Items:
 def _boxes_of(
     lines: Lines, classes: _Classes, skip: Skip
 ) -> list[tuple[float, ...]] | None:
-    found = []
+    found: list[tuple[float, ...]] = []
     for row in (row for row in lines if row["class"]):
         corners = [row[name] for name in _CORNERS]
         if not all(map(_is_number, corners)):

@@ -1,17 +1,20 @@
 """Do labels fit the items, and the metric? Asked before anything is measured."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.catalogue.anatomy import Port
 from harness.domain.labelled import Metric
 from harness.errors import UsageError
 
 Array = NDArray[Any]
 _ANNOTATIONS = {Metric.MIOU: 3, Metric.EXACT: 2, Metric.MAP: 3}
 """Metric → axes that its labels have, items among them."""
+_DECIDING = frozenset({Metric.TOP1, Metric.TOP5, Metric.F1})
 _BOX = 5
 
 
@@ -46,6 +49,27 @@ def check_labels(
             f"The labels do not fit the metric {metric}: {fault}",
             where=where,
             remedy="See docs/reference/labelled-data.md, or give another --metric.",
+        )
+
+
+def check_classes(labels: Array, metric: Metric, output: Port, where: str) -> None:
+    """Raise UsageError for a label that is none of the classes of a model's output.
+
+    Scores say how many classes there are; an output of whole numbers does not.
+    """
+    sizes = (output.dims or ())[1:]
+    classes = prod(size for size in sizes if isinstance(size, int))
+    is_known = output.form.startswith(("float", "double")) and len(sizes) == sum(
+        isinstance(size, int) for size in sizes
+    )
+    if metric not in _DECIDING or not is_known or not sizes:
+        return
+    if int(labels.max()) >= classes:
+        raise UsageError(
+            f"Label {int(labels.max())} of item {int(labels.argmax())} is none of the "
+            f"model's {classes} classes, counted from 0",
+            where=where,
+            remedy="Give the labels that the model was trained with.",
         )
 
 

@@ -33,6 +33,8 @@ SKETCH_VALUES = 64
 MASK_CLASSES = 64
 """Classes told apart where a model gives a mask instead of scores."""
 _TOP5 = 5
+NOT_FINITE = "outputs are not finite"
+"""In what is said of an item whose outputs are no numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def score_item(
     outputs that are not finite.
     """
     if not all(_is_finite(tensor) for tensor in outputs):
-        raise ValueError("its outputs are not finite")
+        raise ValueError(f"its {NOT_FINITE}")
     values = np.atleast_2d(_score(metric, outputs, label, beside))
     return np.column_stack((np.full(len(values), float(item)), values))
 

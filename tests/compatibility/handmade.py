@@ -31,7 +31,9 @@ from operators import (
 )
 from outside import (
     classifier,
+    compiled,
     escaping,
+    extended,
     external,
     foreign,
     not_finite,
@@ -169,6 +171,8 @@ CASES = (
     Case(name="external-data", what="weights in a file beside", build=external),
     Case(name="external-escape", what="weights outside its folder", build=escaping),
     _case("unknown-domain", "operators of onnx.brevitas", foreign),
+    _case("compiled", "EPContext: a graph that a provider compiled", compiled),
+    _case("extensions", "operators of onnxruntime-extensions", extended),
     _case("nan-outputs", "outputs that are NaN", not_finite),
     Case(name="truncated", what="half a file", build=truncated),
 )

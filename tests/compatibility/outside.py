@@ -9,6 +9,7 @@ from parts import (
     FLOAT,
     INT64,
     ML,
+    MS,
     STRING,
     Ports,
     model,
@@ -125,6 +126,21 @@ def foreign() -> onnx.ModelProto:
     ports: Ports = {"x": (FLOAT, [1, 8])}
     nodes = [node("Quant", "x", "y", domain="onnx.brevitas")]
     return model(nodes, ports, {"y": (FLOAT, [1, 8])}, domains=["onnx.brevitas"])
+
+
+def compiled() -> onnx.ModelProto:
+    """As onnxruntime writes what a provider has compiled."""
+    ports: Ports = {"x": (FLOAT, [1, 8])}
+    how = {"embed_mode": 0, "ep_cache_context": "model.bin", "source": "QNN"}
+    nodes = [node("EPContext", "x", "y", domain=MS, **how)]
+    return model(nodes, ports, {"y": (FLOAT, [1, 8])}, domains=[MS])
+
+
+def extended() -> onnx.ModelProto:
+    name = "ai.onnx.contrib"
+    ports: Ports = {"x": (STRING, [1])}
+    nodes = [node("BertTokenizer", "x", "y", domain=name)]
+    return model(nodes, ports, {"y": (INT64, [None])}, domains=[name])
 
 
 def not_finite() -> onnx.ModelProto:
