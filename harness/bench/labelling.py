@@ -102,8 +102,9 @@ def require_scorable(own: OwnData, model: ModelArtifact, path: Path) -> None:
         items=(0,),
     )
     for event in ask(order):
-        is_unscored = isinstance(event, Noted) and event.key.startswith("not_scored")
-        if is_unscored and NOT_FINITE not in event.value:
+        if not isinstance(event, Noted) or not event.key.startswith("not_scored"):
+            continue
+        if NOT_FINITE not in event.value:
             raise UsageError(
                 f"Outputs and labels do not fit the metric {own.metric}: {event.value}",
                 where=own.name,

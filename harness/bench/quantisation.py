@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.bench.asking import CPU, ask, question
 from harness.bench.inspecting import Placement, placement
+from harness.bench.labelling import require_scorable
 from harness.catalogue.anatomy import take_apart
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.datasets import OwnData
@@ -101,6 +102,8 @@ def quantise(wish: Wish) -> Comparison:
             remedy="Give the float32 model that it was made from.",
         )
     before = describe(wish.model, wish.bindings)
+    if wish.labelled is not None:
+        require_scorable(wish.labelled, _fed(wish, before, wish.model), wish.model)
     made = _made(wish, before)
     _require_quantised(wish, found.operators)
     after = describe(wish.out, wish.bindings, name=f"{before.name}-quantised")
@@ -220,9 +223,8 @@ def _accuracy(
         return None
     scored = []
     for model, path in ((after, wish.out), (before, wish.model)):
-        filled = describe(path, replace(wish.bindings, samples=own.file))
         order = replace(
-            question(Task.ANSWER, replace(model, inputs=filled.inputs), path),
+            question(Task.ANSWER, _fed(wish, model, path), path),
             samples_path=str(own.file),
             labelled=own.labelled(""),
             source=Source.REFERENCE,
@@ -236,6 +238,13 @@ def _accuracy(
             )
         scored.append(scores_of(event))
     return compare_scores(*scored)
+
+
+def _fed(wish: Wish, model: ModelArtifact, path: Path) -> ModelArtifact:
+    """Give a model whose inputs are filled from the labelled items."""
+    samples = wish.labelled.file if wish.labelled else wish.bindings.samples
+    filled = describe(path, replace(wish.bindings, samples=samples))
+    return replace(model, inputs=filled.inputs)
 
 
 def _answers(order: Order) -> tuple[ItemsScored | None, str]:

@@ -23,6 +23,8 @@ from harness.links.filedigest import digest_of, model_files
 CONFIG = "genai_config.json"
 GENAI, ONNXRUNTIME = "onnxruntime-genai", "onnxruntime"
 CONTEXT = "context"
+_CALL_TOKENS = 8
+"""Of a single call that is looked at or compared, and not timed."""
 
 
 def runtime_of(path: Path) -> str:
@@ -106,7 +108,9 @@ def _of_graph(
             where=str(path),
             remedy="Give it: --shape context=4096.",
         )
-    described = describe(path, replace(_one_token(graph, path), ranges=bindings.ranges))
+    described = describe(
+        path, replace(_after_nothing(graph, path, 1), ranges=bindings.ranges)
+    )
     facts = DecoderFacts(vocabulary=_vocabulary(graph, path), context=context[0])
     tokens = tuple(one for one in described.inputs if one.name == TOKENS)
     return replace(described, inputs=tokens, decoder=facts)
@@ -146,7 +150,7 @@ def _of_folder(folder: Path) -> ModelArtifact:
         end_tokens=tuple(ends) if isinstance(ends, list) else (int(ends),),
     )
     graph = read_vetted(graph_path).graph
-    described = describe(graph_path, _one_token(graph, graph_path))
+    described = describe(graph_path, _after_nothing(graph, graph_path, 1))
     return ModelArtifact(
         name=model_name(Path(f"{title_of(folder)}.onnx")),
         sha256=digest_of(files),
@@ -169,11 +173,26 @@ def _of_folder(folder: Path) -> ModelArtifact:
     )
 
 
-def _one_token(graph: onnx.GraphProto, path: Path) -> InputBindings:
-    """Bind one new token after nothing: sizes that matter follow from the prompts."""
+def one_call(path: Path, bindings: InputBindings) -> InputBindings:
+    """Bind the open sizes of a decoder for a single call: a few tokens after nothing.
+
+    What the user gave stays, and any other model is left as it is. Raises ModelRejected
+    for a file that is refused.
+    """
+    graph = read_vetted(path).graph
+    if bindings.shapes or bindings.samples or not _is_decoder(graph, path):
+        return bindings
+    return replace(bindings, shapes=_after_nothing(graph, path, _CALL_TOKENS).shapes)
+
+
+def _after_nothing(graph: onnx.GraphProto, path: Path, tokens: int) -> InputBindings:
+    """Bind so many new tokens of one user, and a past of none."""
     inputs, outputs = _ports(graph, path)
     shapes = {
-        name: tuple(size if isinstance(size, int) else 1 for size in sizes)
+        name: tuple(
+            size if isinstance(size, int) else (tokens if axis else 1)
+            for axis, size in enumerate(sizes)
+        )
         for name, (_, sizes) in inputs.items()
     }
     shapes |= {one.past: one.sizes for one in caches_of(inputs, outputs)}

@@ -13,6 +13,7 @@ from harness.bench.inspecting import Placement, placements
 from harness.catalogue.anatomy import Anatomy, Port, take_apart
 from harness.catalogue.bindings import parse_bindings
 from harness.catalogue.describe import describe
+from harness.catalogue.language import one_call
 from harness.catalogue.providers import Coverage, coverage, provider_lists
 from harness.cli._frame import print_json
 from harness.cli._output import console
@@ -77,7 +78,8 @@ def inspect(
 
 def _bound(model: Path, shapes: list[str], ranges: list[str]) -> _Bound:
     try:
-        described = describe(model, parse_bindings(shapes, ranges, None))
+        given = one_call(model, parse_bindings(shapes, ranges, None))
+        described = describe(model, given)
     except UsageError as error:
         if shapes or ranges:
             raise

@@ -24,6 +24,7 @@ from harness.bench.quantisation import (
 )
 from harness.catalogue.bindings import InputBindings, parse_bindings
 from harness.catalogue.datasets import OwnData, Wanted, open_dataset
+from harness.catalogue.language import one_call
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.cli._progress import announced
@@ -136,7 +137,7 @@ def quantise(
     chosen = scheme or host_scheme()
     blocks = Blocks(bits=bits, size=block, is_symmetric=symmetric, lookups=lookups)
     _require_blocks(blocks)
-    bindings = parse_bindings(shape or (), ranges or (), calibrate)
+    bindings = one_call(model, parse_bindings(shape or (), ranges or (), calibrate))
     ending = f"int{bits}" if mode is Mode.WEIGHTS else str(chosen)
     wish = Wish(
         model=model,

@@ -22,7 +22,6 @@ from harness.testing.decoders import VOCABULARY, WIDTH, decoder_bytes
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 INPUTS, CLASSES = 128, 4
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
-NO_PAST = ("--shape", "sequence=6", "--shape", "past=0")
 
 pytest.importorskip("onnx_ir", reason="the extra int4 is not installed")
 
@@ -117,7 +116,7 @@ def test_a_decoder_keeps_its_embedding_in_four_bits_too(
     model.write_bytes(decoder_bytes(shares_cache=shares_cache))
 
     done = duanping(
-        *("quantise", model, "--mode", "weights", "--block", "16", *NO_PAST),
+        *("quantise", model, "--mode", "weights", "--block", "16"),
         *("--out", tmp_path / "int4.onnx", "--json"),
     )
 
@@ -135,7 +134,7 @@ def test_look_ups_can_be_left_in_reals(duanping: Command, tmp_path: Path) -> Non
     model.write_bytes(decoder_bytes())
 
     done = duanping(
-        *("quantise", model, "--mode", "weights", "--block", "16", *NO_PAST),
+        *("quantise", model, "--mode", "weights", "--block", "16"),
         *("--no-lookups", "--out", tmp_path / "int4.onnx"),
     )
 
