@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.bench.asking import CPU, ask, question
 from harness.domain.query import ModelLoaded, Noted, Outcome, TrialEnded
 from harness.domain.workload import ModelArtifact
+from harness.errors import UnknownName, Unsupported
 from harness.loadgen.wire import Task
 
 _REMOTE = frozenset({"AzureExecutionProvider"})
@@ -28,6 +29,25 @@ class Placement:
     quantised_nodes: int | None = None
     quantisable_nodes: int | None = None
     reason: str = ""
+
+
+def require_provider(provider: str, model: ModelArtifact, path: Path) -> None:
+    """Raise UnknownName for a provider that this machine's runtime does not have."""
+    if provider == CPU:
+        return
+    _, there = placement(model, path, CPU)
+    if provider not in there:
+        raise UnknownName("execution provider here", provider, there)
+
+
+def require_no_provider(provider: str) -> None:
+    """Raise Unsupported for a provider of a device that executes nothing."""
+    if provider != CPU:
+        raise Unsupported(
+            f"An emulated device has no {provider}: its profile says how fast it is",
+            where="--provider",
+            remedy="Say where the device is, such as --target local@, or leave it out.",
+        )
 
 
 def placements(

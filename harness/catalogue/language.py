@@ -15,9 +15,9 @@ import onnx
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.describe import declared, describe, model_name
 from harness.catalogue.vet import read_vetted
-from harness.domain.cache import LOGITS, TOKENS, Sizes, caches_of, is_decoder
+from harness.domain.cache import FED, LOGITS, TOKENS, Sizes, caches_of, is_decoder
 from harness.domain.workload import DecoderFacts, Fill, InputSpec, ModelArtifact
-from harness.errors import ModelRejected, UsageError
+from harness.errors import ModelRejected, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
 
 CONFIG = "genai_config.json"
@@ -108,12 +108,26 @@ def _of_graph(
             where=str(path),
             remedy="Give it: --shape context=4096.",
         )
+    _require_fed(graph, path)
     described = describe(
         path, replace(_after_nothing(graph, path, 1), ranges=bindings.ranges)
     )
     facts = DecoderFacts(vocabulary=_vocabulary(graph, path), context=context[0])
     tokens = tuple(one for one in described.inputs if one.name == TOKENS)
     return replace(described, inputs=tokens, decoder=facts)
+
+
+def _require_fed(graph: onnx.GraphProto, path: Path) -> None:
+    """Refuse a decoder that asks for more than tokens, such as an encoder's states."""
+    inputs, outputs = _ports(graph, path)
+    pasts = {one.past for one in caches_of(inputs, outputs)}
+    unknown = sorted(inputs.keys() - pasts - FED)
+    if unknown:
+        raise Unsupported(
+            f"Nothing is known to feed the decoder's input '{unknown[0]}'",
+            where=str(path),
+            remedy="Export it with input_ids, attention_mask, position_ids and a past.",
+        )
 
 
 def _vocabulary(graph: onnx.GraphProto, path: Path) -> int:

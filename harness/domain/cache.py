@@ -12,6 +12,10 @@ from math import prod
 Sizes = Sequence[int | str | None]
 """Sizes of a tensor; a name or None is open."""
 TOKENS, LOGITS = "input_ids", "logits"
+MASK, PLACES, BRANCH = "attention_mask", "position_ids", "use_cache_branch"
+"""The last says whether there is a past (optimum, merged decoders)."""
+FED = frozenset({TOKENS, MASK, PLACES, BRANCH})
+"""What a decoder can be fed besides its past: all of it follows from the prompts."""
 _PAST, _PRESENT = "past", "present"
 _LONG = "past_key_values"
 _PAIRED_AXES = 5

@@ -18,12 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from harness.domain.cache import LOGITS, TOKENS, Cache, Sizes, caches_of, is_decoder
+from harness.domain.cache import (
+    BRANCH,
+    FED,
+    LOGITS,
+    MASK,
+    PLACES,
+    TOKENS,
+    Cache,
+    Sizes,
+    caches_of,
+    is_decoder,
+)
 from harness.errors import ModelRejected, TargetError, Unsupported
 from harness.runtimes.base import Tensor
 
-_MASK, _PLACES, _BRANCH = "attention_mask", "position_ids", "use_cache_branch"
-"""The last says whether there is a past (optimum, merged decoders)."""
 _CPU = "CPUExecutionProvider"
 _SHARES_ITS_CACHE = "GroupQueryAttention"
 _SHARED_AXES = 4
@@ -91,7 +100,7 @@ def signature(
         for name, (dtype, _) in inputs.items()
         if name not in {cache.past for cache in caches}
     }
-    unknown = sorted(others.keys() - {TOKENS, _MASK, _PLACES, _BRANCH})
+    unknown = sorted(others.keys() - FED)
     if unknown:
         raise Unsupported(
             f"Nothing is known to feed the decoder's input '{unknown[0]}'",
@@ -193,9 +202,9 @@ class OnnxDecoder:
             binding = self._joining()
         feeds = {
             TOKENS: np.asarray(prompt, np.int64)[np.newaxis],
-            _MASK: self._mask[user : user + 1, :length],
-            _PLACES: np.arange(length, dtype=np.int64)[np.newaxis],
-            _BRANCH: np.array([False]),
+            MASK: self._mask[user : user + 1, :length],
+            PLACES: np.arange(length, dtype=np.int64)[np.newaxis],
+            BRANCH: np.array([False]),
         }
         token = self._run(binding, feeds)[0]
         self._next[user, 0] = token
@@ -208,9 +217,9 @@ class OnnxDecoder:
             self._lengths[user] = length + 1
         feeds = {
             TOKENS: self._next,
-            _MASK: self._mask[:, : max(self._lengths)],
-            _PLACES: np.asarray(self._lengths, np.int64)[:, np.newaxis] - 1,
-            _BRANCH: np.array([True]),
+            MASK: self._mask[:, : max(self._lengths)],
+            PLACES: np.asarray(self._lengths, np.int64)[:, np.newaxis] - 1,
+            BRANCH: np.array([True]),
         }
         tokens = self._run(self._together or self._joining(), feeds)
         self._next[:, 0] = tokens

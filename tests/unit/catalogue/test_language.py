@@ -14,7 +14,7 @@ from harness.catalogue.language import (
     title_of,
 )
 from harness.domain.workload import DecoderFacts
-from harness.errors import ModelRejected, UsageError
+from harness.errors import ModelRejected, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
 from harness.testing.decoders import (
     CONTEXT,
@@ -85,6 +85,19 @@ def test_a_past_in_one_tensor_is_a_language_model_too(tmp_path: Path) -> None:
 
     found = describe_model(path, InputBindings(shapes={"context": (64,)}))
     assert found.decoder == DecoderFacts(vocabulary=VOCABULARY, context=64)
+
+
+def test_a_decoder_that_asks_for_more_than_tokens_is_refused(tmp_path: Path) -> None:
+    model = onnx.load_from_string(decoder_bytes())
+    extra = onnx.helper.make_tensor_value_info(
+        "encoder_hidden_states", onnx.TensorProto.FLOAT, ["batch", "frames", 8]
+    )
+    model.graph.input.append(extra)
+    path = tmp_path / "whisper.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    with pytest.raises(Unsupported, match="feed the decoder's input 'encoder_hidden_"):
+        describe_model(path, InputBindings(shapes={"context": (64,)}))
 
 
 def test_a_folder_says_everything(folder: Path) -> None:
