@@ -53,7 +53,7 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo 'Installing the tools for tests and checks (once) …' >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,genai,joulescope,peers,ssh,tc66c]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,genai,int4,joulescope,peers,ssh,tc66c]'
 	@touch $@
 
 $(VENV)/.installed-train: $(VENV)/.installed

@@ -4,6 +4,7 @@ import make_audio
 import make_conv1d
 import make_decoder
 import make_face
+import make_joint
 import make_mobile
 import make_text
 import make_tiny
@@ -18,6 +19,7 @@ _FAMILIES = (
     make_vision,
     make_face,
     make_text,
+    make_joint,
     make_decoder,
 )
 

@@ -192,6 +192,18 @@ class Graph:
         )
         return self._add("Add", [scaled.name, self._bias(width)], x.shape)
 
+    def layer_norm(self, x: Tensor) -> Tensor:
+        """Normalise the last axis, then scale and shift it (Ba et al., 2016)."""
+        width = x.shape[-1]
+        gain = self._constant(self._stream.uniform((width,), 0.9, 1.1), is_weight=True)
+        names = [x.name, gain, self._bias(width)]
+        return self._add("LayerNormalization", names, x.shape, axis=-1)
+
+    def scaled(self, x: Tensor, factor: float) -> Tensor:
+        """Multiply by one number."""
+        name = self._constant(np.array(factor, np.float32))
+        return self._add("Mul", [x.name, name], x.shape)
+
     # Layers without weights
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:

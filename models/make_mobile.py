@@ -1,4 +1,4 @@
-"""MobileNetV2, and the networks that stand on it: hand and body pose."""
+"""MobileNetV2, networks that stand on it (hand, body pose), and a palm detector."""
 
 from graph import Graph, Tensor
 from spec import Input, Spec
@@ -48,16 +48,27 @@ def mobilenet_v2(g: Graph, image: Tensor) -> dict[str, Tensor]:
     return {"logits": g.dense(g.mean(x), 1000)}
 
 
-def hand(g: Graph, image: Tensor) -> dict[str, Tensor]:
-    """Palm heat map and box at stride 8, 21 landmarks in space, side, presence."""
-    maps = _trunk(g, image)
-    deep = g.conv(maps[32], 512, 1)
-    x = g.linear_conv(deep, 64, 1)
-    for stride in (16, 8):
-        x = g.separable(_merge(g, x, maps[stride], 64), 64)
+def palm(g: Graph, image: Tensor) -> dict[str, Tensor]:
+    """Heat map of palms at stride 8, with a box and seven points at each place."""
+    x = g.conv(image, 32, stride=2)
+    maps = []
+    for filters, repeats in ((64, 2), (128, 3), (256, 4), (384, 7)):
+        x = g.separable(x, filters, stride=2)
+        for _ in range(repeats):
+            narrow = g.linear_conv(g.depthwise(x), filters, 1, scale=0.5)
+            x = g.relu(g.add(x, narrow))
+        maps.append(x)
+    x = g.linear_conv(maps[-1], 96, 1)
+    for fine in reversed(maps[1:-1]):
+        x = g.separable(_merge(g, x, fine, 96), 96)
+    return {"palms": g.linear_conv(g.separable(x, 96), 19, 1)}
+
+
+def hand(g: Graph, crop: Tensor) -> dict[str, Tensor]:
+    """Twenty-one landmarks in space, which hand it is, and whether it is there."""
+    deep = g.conv(_trunk(g, crop)[32], 512, 1)
     pooled = g.mean(g.separable(deep, 512))
     return {
-        "palms": g.linear_conv(g.separable(x, 64), 19, 1),
         "landmarks": g.dense(pooled, 63),
         "side_and_presence": g.dense(pooled, 2),
     }
@@ -87,14 +98,23 @@ SPECS = (
         calibration_samples=4,
     ),
     Spec(
-        name="hand-landmark",
-        task="hand detection and landmarks",
-        draw=hand,
+        name="palm-det",
+        task="palm detection",
+        draw=palm,
         inputs=(Input(name="image", shape=(3, 256, 256)),),
+        seed=404,
+        source="Own design of separable convolutions (MobileNet, 2017); task of the "
+        "palm detector in Zhang et al., MediaPipe Hands, 2020 (1.76 M parameters)",
+        calibration_samples=4,
+    ),
+    Spec(
+        name="hand-landmark",
+        task="hand landmarks",
+        draw=hand,
+        inputs=(Input(name="crop", shape=(3, 256, 256)),),
         seed=402,
-        source=f"Own design on {_SOURCE}; task of MediaPipe Hands, 2020",
-        remark_en="Detector and landmarks are one network.",
-        remark_zh="检测与关键点为同一网络。",
+        source=f"Own design on {_SOURCE}; task of the landmark network in Zhang et "
+        "al., MediaPipe Hands, 2020 (2.01 M parameters)",
         calibration_samples=4,
     ),
     Spec(

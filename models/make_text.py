@@ -11,26 +11,27 @@ _WIDTH = 256
 _HEADS = 4
 
 
-def _attention(g: Graph, x: Tensor) -> Tensor:
-    """Attend from each token to all, in four heads (Vaswani et al., 2017)."""
-    size = _WIDTH // _HEADS
+def attention(g: Graph, x: Tensor, heads: int, *, scale: float = 1.0) -> Tensor:
+    """Attend from each token to all, in several heads (Vaswani et al., 2017)."""
+    tokens, width = x.shape
+    size = width // heads
 
-    def heads(scale: float, order: tuple[int, int, int]) -> Tensor:
-        projected = g.tokenwise(x, _WIDTH, scale=scale)
-        return g.transpose(g.reshape(projected, (_TOKENS, _HEADS, size)), order)
+    def cut(scale: float, order: tuple[int, int, int]) -> Tensor:
+        projected = g.tokenwise(x, width, scale=scale)
+        return g.transpose(g.reshape(projected, (tokens, heads, size)), order)
 
-    query = heads(1.0 / math.sqrt(size), (1, 0, 2))
-    key, value = heads(1.0, (1, 2, 0)), heads(1.0, (1, 0, 2))
+    query = cut(1.0 / math.sqrt(size), (1, 0, 2))
+    key, value = cut(1.0, (1, 2, 0)), cut(1.0, (1, 0, 2))
     shares = g.apply("Softmax", g.matmul(query, key), axis=-1)
     mixed = g.transpose(g.matmul(shares, value), (1, 0, 2))
-    return g.tokenwise(g.reshape(mixed, (_TOKENS, _WIDTH)), _WIDTH)
+    return g.tokenwise(g.reshape(mixed, (tokens, width)), width, scale=scale)
 
 
 def encoder(g: Graph, input_ids: Tensor) -> dict[str, Tensor]:
     """Start and end score of an answer at each token; four layers of width 256."""
     x = g.tokenwise(g.position(g.embed(input_ids, _VOCABULARY, 128)), _WIDTH)
     for _ in range(4):
-        x = g.affine(g.add(x, _attention(g, x)))
+        x = g.affine(g.add(x, attention(g, x, _HEADS)))
         hidden = g.relu(g.tokenwise(x, 4 * _WIDTH))
         x = g.affine(g.add(x, g.tokenwise(hidden, _WIDTH, scale=0.5)))
     return {"answer_scores": g.tokenwise(x, 2)}

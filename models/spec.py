@@ -7,6 +7,8 @@ from typing import Any
 import onnx
 from graph import Graph
 
+_WIDELY_READ, _IR_OF_NEWER = 13, 8
+"""Opset 13 with file format 7 runs nearly everywhere; newer ones need format 8."""
 Draw = Callable[..., Any]
 """Gives the tensor of each output; of a language model, a `Drawing`."""
 
@@ -53,6 +55,8 @@ class Spec:
     remark_en: str = ""
     float_operators: tuple[str, ...] = ()
     calibration_samples: int = 64
+    opset: int = 13
+    """Of the standard operators; LayerNormalization is one from 17 on."""
     decoder: DecoderFacts | None = None
     """Of a language model, which `draw` gives whole, its weights in few bits."""
 
@@ -76,7 +80,8 @@ def assemble(spec: Spec) -> Drawing:
     if spec.decoder is not None:
         whole: Drawing = spec.draw(spec.seed)
         return whole
-    graph = Graph(spec.name, seed=spec.seed)
+    ir = _IR_OF_NEWER if spec.opset > _WIDELY_READ else 7
+    graph = Graph(spec.name, seed=spec.seed, opset=spec.opset, ir=ir)
     inputs = [graph.input(one.name, one.shape, one.dtype) for one in spec.inputs]
     for name, tensor in spec.draw(graph, *inputs).items():
         graph.output(name, tensor)

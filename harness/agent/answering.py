@@ -15,7 +15,7 @@ from harness.loadgen.wire import Order
 from harness.runtimes.base import Session, Tensor
 from harness.runtimes.feeds import SampleLibrary
 from harness.scoring.rows import Rows, pack
-from harness.scoring.scorers import score_item, sketch_item
+from harness.scoring.scorers import Beside, score_item, sketch_item
 
 SKETCHED_ITEMS = 16
 """Items without a label of which values are kept: as many as a window goes round."""
@@ -72,7 +72,9 @@ def _rows(
     if labelled is None or library.labels is None:
         return sketch_item(item, outputs)
     first = next(iter(library.sample(number).values()))
-    return score_item(labelled.metric, item, outputs, library.labels[item], first)
+    beside = Beside(first=first, tokens=library.tokens)
+    label = np.asarray(library.labels[item])
+    return score_item(labelled.metric, item, outputs, label, beside)
 
 
 def _each(outputs: tuple[Tensor, ...], samples: int) -> Iterator[tuple[Tensor, ...]]:

@@ -75,8 +75,9 @@ class PipelineSession:
         for number, one in enumerate(self._stages):
             stage = one.built.stage
             if one.session is None:
-                into = self._room(stage.step, stage.gives, number)
-                FUNCTIONS[stage.step]([values[name] for name in stage.takes], into)
+                taken_by = [values[name] for name in stage.takes]
+                into = self._room(one, number, taken_by)
+                FUNCTIONS[stage.step](taken_by, into)
                 given = (into,)
                 values[stage.gives] = into
                 continue
@@ -90,9 +91,9 @@ class PipelineSession:
     ) -> tuple[Operation, Callable[[], tuple[Tensor, ...]]]:
         stage = one.built.stage
         if one.session is None:
-            into = self._room(stage.step, stage.gives, number)
-            values[stage.gives] = into
             taken = [values[name] for name in stage.takes]
+            into = self._room(one, number, taken)
+            values[stage.gives] = into
             function = FUNCTIONS[stage.step]
             return lambda: function(taken, into), lambda: (into,)
         buffers = {spec.name: _buffer(spec, values) for spec in one.built.inputs}
@@ -104,13 +105,14 @@ class PipelineSession:
         values.update(held)
         return _model_call(copies, query, held, one.built.outputs), query.outputs
 
-    def _room(self, step: str, gives: str, number: int) -> Tensor:
+    def _room(self, one: OpenStage, number: int, taken: Sequence[Tensor]) -> Tensor:
         """Make what a step fills: as the first model behind it asks, or its own."""
+        stage = one.built.stage
         for later in self._stages[number + 1 :]:
             for spec in later.built.inputs:
-                if spec.name == gives:
+                if spec.name == stage.gives:
                     return np.zeros(spec.shape, spec.dtype)
-        return room_for(step)
+        return room_for(stage.step, taken)
 
 
 class BoundPipeline:

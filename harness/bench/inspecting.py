@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.bench.asking import CPU, ask, question
 from harness.domain.query import ModelLoaded, Noted, Outcome, TrialEnded
 from harness.domain.workload import ModelArtifact
+from harness.errors import TargetError, UnknownName, Unsupported
 from harness.loadgen.wire import Task
 
 _REMOTE = frozenset({"AzureExecutionProvider"})
@@ -28,6 +29,35 @@ class Placement:
     quantised_nodes: int | None = None
     quantisable_nodes: int | None = None
     reason: str = ""
+
+
+def require_provider(provider: str, model: ModelArtifact, path: Path) -> None:
+    """Raise UnknownName for a provider that this machine's runtime does not have.
+
+    Raises TargetError where the runtime could not be asked.
+    """
+    if provider == CPU:
+        return
+    found, there = placement(model, path, CPU)
+    if not there:
+        raise TargetError(
+            f"The runtime does not say which execution providers it has: "
+            f"{found.reason}",
+            where="local@",
+            remedy="Look at its installation: duanping doctor.",
+        )
+    if provider not in there:
+        raise UnknownName("execution provider here", provider, there)
+
+
+def require_no_provider(provider: str) -> None:
+    """Raise Unsupported for a provider of a device that executes nothing."""
+    if provider != CPU:
+        raise Unsupported(
+            f"An emulated device has no {provider}: its profile says how fast it is",
+            where="--provider",
+            remedy="Say where the device is, such as --target local@, or leave it out.",
+        )
 
 
 def placements(

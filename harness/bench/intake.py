@@ -7,9 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.bench.asking import CPU
-from harness.bench.inspecting import placement
-from harness.bench.labelling import Labelled, own_items, shipped_items
+from harness.bench.inspecting import require_no_provider, require_provider
+from harness.bench.labelling import (
+    Labelled,
+    own_items,
+    require_scorable,
+    shipped_items,
+)
 from harness.bench.meteruse import edge_inputs, meter_use, require_claim
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
@@ -30,13 +34,7 @@ from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, LlmDecode, Periodic, SingleStream
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
-from harness.errors import (
-    SchemaError,
-    TargetError,
-    UnknownName,
-    Unsupported,
-    UsageError,
-)
+from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
 from harness.meters.opening import is_simulated
 from harness.planning import (
@@ -143,18 +141,22 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     is_emulated = target.startswith(EMULATED)
     if is_emulated:
         require_no_link(Address.parse(target))
+        require_no_provider(request.provider)
 
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
     device = _models(request, suite, device_scheme, on_progress)
+    one = next(iter(device.artifacts.values()))
     if target.startswith(LOCAL):
-        _require_provider(request.provider, device)
+        require_provider(request.provider, one, device.paths[one.name])
     host = (
         _models(request, suite, host_scheme(), on_progress)
         if is_emulated
         else _Models(artifacts={}, paths={})
     )
     labelled = _labelled(request, suite)
+    if request.own_data is not None:
+        require_scorable(request.own_data, one, device.paths[one.name])
     tiers = tier_set_path(profile.tier_set)
     plan = make_plan(
         Ingredients(
@@ -391,26 +393,6 @@ def _models(
         artifacts=artifacts,
         paths={artifacts[w.id].name: built[w.models[0]] for w in suite.workloads},
     )
-
-
-def _require_provider(provider: str, models: _Models) -> None:
-    """Raise UnknownName for a provider that this machine's runtime does not have.
-
-    Raises TargetError where the runtime could not be asked.
-    """
-    if provider == CPU:
-        return
-    model = next(iter(models.artifacts.values()))
-    found, there = placement(model, models.paths[model.name], CPU)
-    if not there:
-        raise TargetError(
-            f"The runtime does not say which execution providers it has: "
-            f"{found.reason}",
-            where="local@",
-            remedy="Look at its installation: duanping doctor.",
-        )
-    if provider not in there:
-        raise UnknownName("execution provider here", provider, there)
 
 
 def _labelled(request: Request, suite: Suite) -> Labelled:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from harness import shipped
+from harness.bench.asking import ask, question
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import shipped_file
 from harness.catalogue.datasets import OwnData
@@ -13,8 +14,11 @@ from harness.catalogue.describe import describe
 from harness.catalogue.index import load_index
 from harness.domain.labelled import LabelledData
 from harness.domain.plan import Plan
+from harness.domain.query import Noted
 from harness.domain.workload import ModelArtifact, Suite
 from harness.errors import UsageError
+from harness.loadgen.wire import Task
+from harness.scoring.scorers import NOT_FINITE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,29 @@ def _classes_in(file: Path) -> tuple[str, ...]:
     with np.load(file, allow_pickle=False) as archive:
         names = archive["classes"] if "classes" in archive.files else ()
     return tuple(str(name) for name in names)
+
+
+def require_scorable(own: OwnData, model: ModelArtifact, path: Path) -> None:
+    """Have the first item answered and scored, before anything is measured.
+
+    Raises UsageError where outputs and labels do not fit. A model that cannot be
+    loaded, or gives no finite outputs, is left to the run, which says so.
+    """
+    order = replace(
+        question(Task.ANSWER, model, path),
+        samples_path=str(own.file),
+        labelled=own.labelled(""),
+        items=(0,),
+    )
+    for event in ask(order):
+        if not isinstance(event, Noted) or not event.key.startswith("not_scored"):
+            continue
+        if NOT_FINITE not in event.value:
+            raise UsageError(
+                f"Outputs and labels do not fit the metric {own.metric}: {event.value}",
+                where=own.name,
+                remedy="See docs/reference/labelled-data.md, or give another --metric.",
+            )
 
 
 def own_items(own: OwnData | None, bindings: InputBindings, suite: Suite) -> Labelled:

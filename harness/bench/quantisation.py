@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf, log10
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.bench.asking import CPU, ask, question
 from harness.bench.inspecting import Placement, placement
+from harness.bench.labelling import require_scorable
 from harness.catalogue.anatomy import take_apart
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.datasets import OwnData
@@ -19,9 +20,15 @@ from harness.domain.labelled import Source
 from harness.domain.profile import Scheme
 from harness.domain.query import ItemsScored, Noted, Outcome, TrialEnded
 from harness.domain.workload import ModelArtifact
-from harness.errors import ModelRejected, TargetError
+from harness.errors import ModelRejected, TargetError, Unsupported
 from harness.loadgen.wire import Order, Task
-from harness.quantising.order import Mode, Quantised, QuantiseOrder, Ranges
+from harness.quantising.order import (
+    Blocks,
+    Mode,
+    Quantised,
+    QuantiseOrder,
+    Ranges,
+)
 from harness.schema.codec import dump_bytes, load_bytes
 from harness.scoring.rows import unpack
 from harness.stats.accuracy import Compared, compare_scores, scores_of
@@ -47,6 +54,7 @@ class Wish:
     reduce_range: bool = False
     ranges: Ranges = Ranges.MINMAX
     samples_at_most: int = 200
+    blocks: Blocks = field(default_factory=Blocks)
     labelled: OwnData | None = None
 
 
@@ -83,8 +91,8 @@ class Comparison:
 def quantise(wish: Wish) -> Comparison:
     """Quantise a model, write it, and compare it with what it was made from.
 
-    Raises UsageError for a model or samples that do not fit, TargetError where the
-    tools fail.
+    Raises UsageError for a model or samples that do not fit or that hold nothing to
+    quantise, TargetError where the tools fail.
     """
     found = take_apart(wish.model)
     if found.quantisation_kinds:
@@ -94,7 +102,10 @@ def quantise(wish: Wish) -> Comparison:
             remedy="Give the float32 model that it was made from.",
         )
     before = describe(wish.model, wish.bindings)
+    if wish.labelled is not None:
+        require_scorable(wish.labelled, _fed(wish, before, wish.model), wish.model)
     made = _made(wish, before)
+    _require_quantised(wish, found.operators)
     after = describe(wish.out, wish.bindings, name=f"{before.name}-quantised")
     sqnr, samples, broken = _outputs(wish, before, after)
     return Comparison(
@@ -121,6 +132,7 @@ def _made(wish: Wish, before: ModelArtifact) -> Quantised:
         per_channel=wish.per_channel,
         reduce_range=wish.reduce_range,
         ranges=wish.ranges,
+        blocks=wish.blocks,
     )
     done = subprocess.run(
         [sys.executable, "-P", "-m", "harness.quantising"],
@@ -135,13 +147,39 @@ def _made(wish: Wish, before: ModelArtifact) -> Quantised:
         made = Quantised(error=tail)
     else:
         made = load_bytes(Quantised, done.stdout, where="the quantiser's answer")
+    if made.missing:
+        raise Unsupported(
+            f"Quantising weights alone needs {made.missing}, which is not installed",
+            where="--mode weights",
+            remedy="pip install 'duanping[int4]'",
+        )
     if made.error:
         raise TargetError(
             f"onnxruntime's tools could not quantise the model: {made.error}",
             where=str(wish.model),
-            remedy="Look at its operators with 'duanping inspect'; try --mode dynamic.",
+            remedy="Look at its operators with 'duanping inspect'; try another --mode, "
+            "or leave look-ups in reals: --no-lookups.",
         )
     return made
+
+
+def _require_quantised(wish: Wish, operators: Mapping[str, int]) -> None:
+    """Refuse, and take away, a file in which nothing is quantised."""
+    if wish.out.is_file() and take_apart(wish.out).quantisation_kinds:
+        return
+    wish.out.unlink(missing_ok=True)
+    held = ", ".join(f"{name} {count}" for name, count in operators.items())
+    wanted = {
+        Mode.STATIC: "a convolution or product with constant weights",
+        Mode.DYNAMIC: "a matrix product or look-up with constant weights",
+        Mode.WEIGHTS: "a matrix product or look-up of reals with constant weights",
+    }
+    raise ModelRejected(
+        f"There is nothing to quantise: --mode {wish.mode} takes {wanted[wish.mode]}, "
+        f"and the model holds {held}",
+        where=str(wish.model),
+        remedy="Try another --mode, or run the model as it is.",
+    )
 
 
 def _outputs(
@@ -185,9 +223,8 @@ def _accuracy(
         return None
     scored = []
     for model, path in ((after, wish.out), (before, wish.model)):
-        filled = describe(path, replace(wish.bindings, samples=own.file))
         order = replace(
-            question(Task.ANSWER, replace(model, inputs=filled.inputs), path),
+            question(Task.ANSWER, _fed(wish, model, path), path),
             samples_path=str(own.file),
             labelled=own.labelled(""),
             source=Source.REFERENCE,
@@ -201,6 +238,13 @@ def _accuracy(
             )
         scored.append(scores_of(event))
     return compare_scores(*scored)
+
+
+def _fed(wish: Wish, model: ModelArtifact, path: Path) -> ModelArtifact:
+    """Give a model whose inputs are filled from the labelled items."""
+    samples = wish.labelled.file if wish.labelled else wish.bindings.samples
+    filled = describe(path, replace(wish.bindings, samples=samples))
+    return replace(model, inputs=filled.inputs)
 
 
 def _answers(order: Order) -> tuple[ItemsScored | None, str]:

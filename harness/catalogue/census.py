@@ -34,11 +34,13 @@ _SCALE_INPUTS: dict[str, tuple[int, ...]] = {
     "MatMulInteger": (2, 3),
     "QGemm": (1, 2, 4, 5, 7, 8),
     "MatMulNBits": (1, 2, 3),
+    "GatherBlockQuantized": (2, 3),
 }
 """Operands that are scales and zero points, not parameters (ONNX operator docs); of
 MatMulNBits also the packed weights, which its attributes K and N count."""
 _BIAS_INPUTS = {"DequantizeLinear": 0, "QLinearConv": 8, "QGemm": 6}
-_NBITS = "MatMulNBits"
+_NBITS = ("MatMulNBits", "GatherBlockQuantized")
+"""Products and look-ups whose weights are in blocks of few bits."""
 _INTEGER_OPERATORS = frozenset(
     {"QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "QLinearAdd"}
 )
@@ -79,9 +81,9 @@ def quantisation_of(model: onnx.ModelProto) -> str:
     """Say how: ``int8 QDQ u8s8 per channel``, ``fp16``, ``none``."""
     constants = dict(_constants(model))
     found = {node.op_type for node in nodes(model)}
-    bits = {_bits(node) for node in nodes(model) if node.op_type == "MatMulNBits"}
+    bits = {_bits(node) for node in nodes(model) if node.op_type in _NBITS}
     if bits:
-        return f"int{min(bits)} weights MatMulNBits"
+        return f"int{min(bits)} weights {' + '.join(n for n in _NBITS if n in found)}"
     if found & _INTEGER_OPERATORS:
         return f"int8 QOperator {_qoperator_types(model, constants)}".rstrip()
     if found & _DYNAMIC_OPERATORS:
@@ -101,7 +103,7 @@ def quantisation_kinds(model: onnx.ModelProto) -> tuple[str, ...]:
     found = {node.op_type for node in nodes(model)}
     kinds = [
         f"weights int{bits}"
-        for bits in sorted({_bits(n) for n in nodes(model) if n.op_type == _NBITS})
+        for bits in sorted({_bits(n) for n in nodes(model) if n.op_type in _NBITS})
     ]
     if found & _INTEGER_OPERATORS:
         kinds.append("QOperator")

@@ -1,12 +1,12 @@
 """A user's labelled items, whatever form they come in → one .npz that an agent reads.
 
 Forms: an .npz with one array an input and ``labels``; a .csv with a column ``label``
-and a column for each value of the input; a folder with a subfolder a class; MLPerf
-Tiny's folder of .bin files with ``y_labels.csv``. Layout of the .npz:
-docs/reference/labelled-data.md.
+and a column for each value of the input, or one that lists files; a folder with a
+subfolder a class, or with such a list in ``labels.csv``; MLPerf Tiny's folder of .bin
+files with ``y_labels.csv``. Layout of the .npz: docs/reference/labelled-data.md.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.catalogue.anatomy import take_apart
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.describe import describe, input_names
 from harness.catalogue.itemfiles import Broken, read_item
-from harness.catalogue.labels import check_labels
+from harness.catalogue.itemlists import Items, Skip, is_list, read_list, stacked
+from harness.catalogue.labels import check_classes, check_labels
 from harness.catalogue.samples import load_arrays
 from harness.domain.labelled import LabelledData, Metric
 from harness.domain.workload import InputSpec
@@ -25,11 +27,9 @@ from harness.errors import UsageError
 from harness.links.filedigest import digest_of
 
 Array = NDArray[Any]
-MLPERF_LABELS = "y_labels.csv"
+MLPERF_LABELS, LIST = "y_labels.csv", "labels.csv"
 _LABELS = ("labels", "label", "y")
 _SHOWN = 3
-Skip = Callable[[str], None]
-"""Called with what is broken and where; raises, or lets the rest go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +69,6 @@ class OwnData:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Items:
-    """Arrays as the .npz holds them, and names of classes."""
-
-    arrays: Mapping[str, Array]
-    labels: Array
-    classes: tuple[str, ...] = ()
-
-
 def open_dataset(
     wanted: Wanted, model: Path, bindings: InputBindings, scratch: Path
 ) -> OwnData:
@@ -97,10 +88,20 @@ def open_dataset(
                 remedy="Mend or remove it, or leave such items out: --skip-broken.",
             )
 
-    items = _read(wanted.path, model, bindings, skip)
-    check_labels(items.labels, items.arrays, wanted.metric, str(wanted.path))
+    items = _read(wanted, model, bindings, skip)
+    check_labels(
+        items.labels,
+        items.arrays,
+        wanted.metric,
+        str(wanted.path),
+        has_tokens=bool(items.tokens),
+    )
+    output = take_apart(model).outputs[0]
+    check_classes(items.labels, wanted.metric, output, str(wanted.path))
     file = scratch / "labelled.npz"
     arrays: dict[str, Any] = {"labels": items.labels, **items.arrays}
+    if items.tokens:
+        arrays["tokens"] = np.array(items.tokens)
     np.savez(file, **arrays)
     return OwnData(
         file=file,
@@ -114,9 +115,12 @@ def open_dataset(
     )
 
 
-def _read(path: Path, model: Path, bindings: InputBindings, skip: Skip) -> _Items:
+def _read(wanted: Wanted, model: Path, bindings: InputBindings, skip: Skip) -> Items:
+    path = wanted.path
     if path.is_dir():
         spec = _only_input(model, bindings, path)
+        if (path / LIST).is_file():
+            return read_list(path / LIST, spec, wanted.metric, skip)
         if (path / MLPERF_LABELS).is_file():
             return _gathered(_mlperf(path, skip), spec, path, skip)
         return _gathered(_class_folders(path), spec, path, skip)
@@ -127,7 +131,10 @@ def _read(path: Path, model: Path, bindings: InputBindings, skip: Skip) -> _Item
             remedy="Give a folder, an .npz or a .csv.",
         )
     if path.suffix == ".csv":
-        return _csv(path, _only_input(model, bindings, path), skip)
+        spec = _only_input(model, bindings, path)
+        if is_list(_head(path)):
+            return read_list(path, spec, wanted.metric, skip)
+        return _csv(path, spec, skip)
     return _npz(path, model, skip)
 
 
@@ -142,7 +149,7 @@ def _only_input(model: Path, bindings: InputBindings, path: Path) -> InputSpec:
     return inputs[0]
 
 
-def _npz(path: Path, model: Path, skip: Skip) -> _Items:
+def _npz(path: Path, model: Path, skip: Skip) -> Items:
     arrays = load_arrays(path)
     key = next((name for name in _LABELS if name in arrays), None)
     if key is None:
@@ -153,6 +160,7 @@ def _npz(path: Path, model: Path, skip: Skip) -> _Items:
         )
     labels = np.atleast_1d(arrays.pop(key))
     names = arrays.pop("classes", np.array([], dtype=str))
+    tokens = arrays.pop("tokens", np.array([], dtype=str))
     arrays = _named(arrays, model)
     is_good = _good_items(arrays, labels, skip)
     counted = {
@@ -160,7 +168,12 @@ def _npz(path: Path, model: Path, skip: Skip) -> _Items:
         for name, array in arrays.items()
     }
     classes = tuple(str(name) for name in names)
-    return _Items(arrays=counted, labels=labels[is_good], classes=classes)
+    return Items(
+        arrays=counted,
+        labels=labels[is_good],
+        classes=classes,
+        tokens=tuple(map(str, tokens)),
+    )
 
 
 def _named(arrays: dict[str, Array], model: Path) -> dict[str, Array]:
@@ -195,9 +208,14 @@ def _good_items(
     return is_good
 
 
-def _csv(path: Path, spec: InputSpec, skip: Skip) -> _Items:
+def _head(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return [name.strip() for name in file.readline().split(",")]
+
+
+def _csv(path: Path, spec: InputSpec, skip: Skip) -> Items:
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    head = [name.strip() for name in lines[0].split(",")] if lines else []
+    head = _head(path)
     if "label" not in head:
         raise UsageError(
             "The data set has no column 'label'",
@@ -251,7 +269,7 @@ def _mlperf(path: Path, skip: Skip) -> Iterator[tuple[Path, str]]:
 
 def _gathered(
     files: Iterator[tuple[Path, str]], spec: InputSpec, path: Path, skip: Skip
-) -> _Items:
+) -> Items:
     values, said = [], []
     for file, label in files:
         try:
@@ -273,20 +291,11 @@ def _stacked(
     labels: list[float],
     path: Path,
     classes: tuple[str, ...],
-) -> _Items:
-    if not values:
-        raise UsageError(
-            "The data set holds no item that can be used",
-            where=str(path),
-            remedy="A folder has a subfolder a class, or .bin files and "
-            f"{MLPERF_LABELS}; a .csv a line an item.",
-        )
-    is_batched = bool(spec.shape) and spec.shape[0] == 1
-    array = np.concatenate(values) if is_batched else np.stack(values)
+) -> Items:
     numbers = np.array(labels)
     is_whole = bool((numbers == np.rint(numbers)).all())
-    return _Items(
-        arrays={spec.name: array},
+    return Items(
+        arrays=stacked(spec, values, path),
         labels=numbers.astype(np.int64) if is_whole else numbers,
         classes=classes,
     )

@@ -69,7 +69,7 @@ def describe(
 
 def input_names(path: Path) -> tuple[str, ...]:
     """List the inputs of a vetted model that a caller must feed."""
-    return tuple(one.name for one in _declared(read_vetted(path).graph, str(path)))
+    return tuple(one.name for one in declared(read_vetted(path).graph, str(path)))
 
 
 def model_name(path: Path) -> str:
@@ -80,7 +80,7 @@ def model_name(path: Path) -> str:
 def _inputs(
     graph: onnx.GraphProto, given: InputBindings, where: str
 ) -> tuple[InputSpec, ...]:
-    inputs = tuple(_declared(graph, where))
+    inputs = tuple(declared(graph, where))
     shapes = dict(given.shapes)
     sampled: dict[str, tuple[int, ...]] = {}
     if given.samples is not None:
@@ -131,8 +131,12 @@ def _merged(
     return given | sampled
 
 
-def _declared(graph: onnx.GraphProto, where: str) -> list[GraphInput]:
-    """List the inputs that a caller must feed; old files list weights among them."""
+def declared(graph: onnx.GraphProto, where: str) -> list[GraphInput]:
+    """List the inputs that a caller must feed; old files list weights among them.
+
+    Raises Unsupported for one that is no tensor of a type that numpy has, and
+    ModelRejected for one that says no number of axes.
+    """
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {sparse.values.name for sparse in graph.sparse_initializer}
     return [

@@ -12,6 +12,8 @@ from harness.domain.workload import InputSpec
 Array = NDArray[Any]
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 _PLANES = frozenset({1, 3})
+_NOT_COUNTED = 255
+"""Grey level of pixels of no class, as in PASCAL VOC."""
 _SAMPLE_PEAK = {1: 2**7, 2: 2**15, 4: 2**31}
 """Bytes a sample of sound → the magnitude that stands for 1."""
 
@@ -37,6 +39,45 @@ def read_item(path: Path, spec: InputSpec) -> Array:
     except (OSError, ValueError, EOFError, wave.Error) as error:
         raise Broken(str(error)) from error
     return _fitted(array, spec)
+
+
+def read_target(path: Path, spec: InputSpec, *, is_mask: bool) -> Array:
+    """Read what should come out: a mask of classes, or a picture of 0 to 1.
+
+    In a picture of a mask the grey level is the class, 255 is not counted. Another
+    picture keeps its size and has the axes of the input's layout. Raises Broken.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            array: Array = np.load(path, allow_pickle=False)
+            return array
+        if path.suffix.lower() not in _IMAGES:
+            raise Broken(f"targets of type '{path.suffix}' are not read")
+        return _mask(path) if is_mask else _picture(path, spec)
+    except (OSError, ValueError, EOFError) as error:
+        raise Broken(str(error)) from error
+
+
+def _mask(path: Path) -> Array:
+    from PIL import Image  # noqa: PLC0415 - comes with matplotlib; rarely needed
+
+    with Image.open(path) as opened:
+        levels = np.asarray(
+            opened if opened.mode in {"L", "P"} else opened.convert("L")
+        )
+    classes = levels.astype(np.int64)
+    return np.where(classes == _NOT_COUNTED, -1, classes)
+
+
+def _picture(path: Path, spec: InputSpec) -> Array:
+    from PIL import Image  # noqa: PLC0415 - comes with matplotlib; rarely needed
+
+    shape = spec.shape[-3:]
+    is_planar = bool(shape) and shape[0] in _PLANES
+    with Image.open(path) as opened:
+        image = opened.convert("L" if opened.mode == "L" else "RGB")
+    pixels = np.atleast_3d(np.asarray(image, dtype=np.float64)) / 255
+    return pixels.transpose(2, 0, 1) if is_planar else pixels
 
 
 def _fitted(array: Array, spec: InputSpec) -> Array:

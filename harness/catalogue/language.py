@@ -13,17 +13,18 @@ from typing import Any
 import onnx
 
 from harness.catalogue.bindings import InputBindings
-from harness.catalogue.describe import describe, model_name
+from harness.catalogue.describe import declared, describe, model_name
 from harness.catalogue.vet import read_vetted
+from harness.domain.cache import FED, LOGITS, TOKENS, Sizes, caches_of, is_decoder
 from harness.domain.workload import DecoderFacts, Fill, InputSpec, ModelArtifact
-from harness.errors import ModelRejected, UsageError
+from harness.errors import ModelRejected, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
 
 CONFIG = "genai_config.json"
 GENAI, ONNXRUNTIME = "onnxruntime-genai", "onnxruntime"
 CONTEXT = "context"
-_PAST_AXES = 4
-_TOKENS, _LOGITS = "input_ids", "logits"
+_CALL_TOKENS = 8
+"""Of a single call that is looked at or compared, and not timed."""
 
 
 def runtime_of(path: Path) -> str:
@@ -59,7 +60,7 @@ def describe_model(path: Path, bindings: InputBindings) -> ModelArtifact:
             remedy="Name an .onnx file, or a folder for onnxruntime-genai.",
         )
     graph = read_vetted(path).graph
-    if not _is_decoder(graph):
+    if not _is_decoder(graph, path):
         return describe(path, bindings)
     return _of_graph(path, graph, bindings)
 
@@ -69,14 +70,26 @@ def _folder(path: Path) -> Path | None:
     return folder if (folder / CONFIG).is_file() else None
 
 
-def _is_decoder(graph: onnx.GraphProto) -> bool:
-    inputs = {value.name: value for value in graph.input}
-    outputs = {value.name for value in graph.output}
-    has_past = any(
-        name.startswith("past") and len(_sizes(value)) == _PAST_AXES
-        for name, value in inputs.items()
-    )
-    return has_past and _TOKENS in inputs and _LOGITS in outputs
+def _is_decoder(graph: onnx.GraphProto, path: Path) -> bool:
+    inputs, outputs = _ports(graph, path)
+    try:
+        return is_decoder(inputs, outputs)
+    except ValueError as error:
+        raise ModelRejected(
+            f"The cache '{error}' does not say how many heads it has, or how wide",
+            where=str(path),
+            remedy="Export it as [batch, heads, past, head] with fixed heads.",
+        ) from error
+
+
+def _ports(
+    graph: onnx.GraphProto, path: Path
+) -> tuple[dict[str, tuple[str, Sizes]], set[str]]:
+    """Give dtype and sizes of each input by name, and the names of the outputs."""
+    inputs: dict[str, tuple[str, Sizes]] = {
+        one.name: (one.dtype, one.dims) for one in declared(graph, str(path))
+    }
+    return inputs, {value.name for value in graph.output}
 
 
 def _sizes(value: onnx.ValueInfoProto) -> tuple[int, ...]:
@@ -95,15 +108,31 @@ def _of_graph(
             where=str(path),
             remedy="Give it: --shape context=4096.",
         )
-    described = describe(path, replace(_one_token(graph), ranges=bindings.ranges))
+    _require_fed(graph, path)
+    described = describe(
+        path, replace(_after_nothing(graph, path, 1), ranges=bindings.ranges)
+    )
     facts = DecoderFacts(vocabulary=_vocabulary(graph, path), context=context[0])
-    tokens = tuple(one for one in described.inputs if one.name == _TOKENS)
+    tokens = tuple(one for one in described.inputs if one.name == TOKENS)
     return replace(described, inputs=tokens, decoder=facts)
+
+
+def _require_fed(graph: onnx.GraphProto, path: Path) -> None:
+    """Refuse a decoder that asks for more than tokens, such as an encoder's states."""
+    inputs, outputs = _ports(graph, path)
+    pasts = {one.past for one in caches_of(inputs, outputs)}
+    unknown = sorted(inputs.keys() - pasts - FED)
+    if unknown:
+        raise Unsupported(
+            f"Nothing is known to feed the decoder's input '{unknown[0]}'",
+            where=str(path),
+            remedy="Export it with input_ids, attention_mask, position_ids and a past.",
+        )
 
 
 def _vocabulary(graph: onnx.GraphProto, path: Path) -> int:
     for value in graph.output:
-        if value.name == _LOGITS and _sizes(value)[-1:] > (1,):
+        if value.name == LOGITS and _sizes(value)[-1:] > (1,):
             return _sizes(value)[-1]
     raise ModelRejected(
         "The logits do not say how many tokens there are",
@@ -134,7 +163,8 @@ def _of_folder(folder: Path) -> ModelArtifact:
         context=_number(model, "context_length", folder),
         end_tokens=tuple(ends) if isinstance(ends, list) else (int(ends),),
     )
-    described = describe(graph_path, _one_token(read_vetted(graph_path).graph))
+    graph = read_vetted(graph_path).graph
+    described = describe(graph_path, _after_nothing(graph, graph_path, 1))
     return ModelArtifact(
         name=model_name(Path(f"{title_of(folder)}.onnx")),
         sha256=digest_of(files),
@@ -142,7 +172,7 @@ def _of_folder(folder: Path) -> ModelArtifact:
         external=others,
         inputs=(
             InputSpec(
-                name=_TOKENS,
+                name=TOKENS,
                 dtype="int64",
                 shape=(1, 1),
                 fill=Fill.UNIFORM,
@@ -157,9 +187,30 @@ def _of_folder(folder: Path) -> ModelArtifact:
     )
 
 
-def _one_token(graph: onnx.GraphProto) -> InputBindings:
-    """Bind every open size to 1: those that matter follow from the prompts."""
-    return InputBindings(shapes={value.name: _sizes(value) for value in graph.input})
+def one_call(path: Path, bindings: InputBindings) -> InputBindings:
+    """Bind the open sizes of a decoder for a single call: a few tokens after nothing.
+
+    What the user gave stays, and any other model is left as it is. Raises ModelRejected
+    for a file that is refused.
+    """
+    graph = read_vetted(path).graph
+    if bindings.shapes or bindings.samples or not _is_decoder(graph, path):
+        return bindings
+    return replace(bindings, shapes=_after_nothing(graph, path, _CALL_TOKENS).shapes)
+
+
+def _after_nothing(graph: onnx.GraphProto, path: Path, tokens: int) -> InputBindings:
+    """Bind so many new tokens of one user, and a past of none."""
+    inputs, outputs = _ports(graph, path)
+    shapes = {
+        name: tuple(
+            size if isinstance(size, int) else (tokens if axis else 1)
+            for axis, size in enumerate(sizes)
+        )
+        for name, (_, sizes) in inputs.items()
+    }
+    shapes |= {one.past: one.sizes for one in caches_of(inputs, outputs)}
+    return InputBindings(shapes=shapes)
 
 
 def _read(path: Path) -> dict[str, Any]:

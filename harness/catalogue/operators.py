@@ -24,6 +24,17 @@ _RUNTIME_DOMAINS = frozenset(
 )
 """Built into onnxruntime, which itself knows their operators; it needs no
 declaration of them and refuses an unknown one when it loads the model."""
+_ELSEWHERE = {
+    "ai.onnx.contrib": "onnxruntime-extensions",
+    "com.microsoft.extensions": "onnxruntime-extensions",
+    "onnx.brevitas": "Brevitas",
+    "qonnx.custom_op.general": "QONNX",
+    "trt.plugins": "TensorRT",
+}
+"""Domains whose operators come with a library that is not loaded here."""
+_COMPILED = "EPContext"
+"""A node that holds a graph as a provider has compiled it (onnxruntime,
+"EP-Context-Design.md"), often in a file that it names."""
 _RUNTIME_OPERATORS = frozenset(
     {
         "Affine",
@@ -137,6 +148,8 @@ def _newest(domain: str) -> int:
 
 def _check_operator(node: onnx.NodeProto, declared: dict[str, int], where: str) -> None:
     domain = canonical(node.domain)
+    if domain in _RUNTIME_DOMAINS and node.op_type == _COMPILED:
+        raise _precompiled(node, where)
     if domain in _RUNTIME_DOMAINS or (
         not domain and node.op_type in _RUNTIME_OPERATORS
     ):
@@ -164,14 +177,31 @@ def _check_operator(node: onnx.NodeProto, declared: dict[str, int], where: str) 
 def _unknown(
     node: onnx.NodeProto, domain: str, version: int, where: str
 ) -> ModelRejected:
+    remedy = "Export the model with standard ONNX operators only."
     if domain in {schema.domain for schema in defs.get_all_schemas()}:
         what = f"Opset {version} of '{domain or 'ai.onnx'}' has no such operator"
+    elif domain in _ELSEWHERE:
+        library = _ELSEWHERE[domain]
+        what = f"The domain '{domain}' is that of {library}, which is not loaded here"
+        remedy = f"Export the model without {library}: standard ONNX operators only."
     else:
         what = f"Nothing here knows the domain '{domain}' (opset {version})"
     return ModelRejected(
         f"Unknown operator {node.op_type} in {_named(node)}. {what}",
         where=where,
-        remedy="Export the model with standard ONNX operators only.",
+        remedy=remedy,
+    )
+
+
+def _precompiled(node: onnx.NodeProto, where: str) -> ModelRejected:
+    """Refuse what only one provider, on one kind of chip, can execute."""
+    said = {a.name: a.s.decode(errors="replace") for a in node.attribute}
+    source = said.get("source") or "a provider that it does not name"
+    return ModelRejected(
+        f"EPContext in {_named(node)} holds a graph that was compiled for {source}, "
+        "which nothing here can look into",
+        where=where,
+        remedy="Give the ONNX file that it was compiled from.",
     )
 
 

@@ -26,7 +26,9 @@ def pipeline_artifact(
         BuiltStage(
             stage=stage,
             file=built[stage.model].name if stage.model else "",
-            inputs=_single(index.entry(stage.model).inputs) if stage.model else (),
+            inputs=_fixed(index.entry(stage.model).inputs, stage.samples)
+            if stage.model
+            else (),
             outputs=index.entry(stage.model).outputs if stage.model else (),
         )
         for stage in workload.stages
@@ -43,7 +45,9 @@ def pipeline_artifact(
         quantisation="; ".join(dict.fromkeys(one.quantisation for one in entries)),
         opset=max(one.opset for one in entries),
         macs=sum(
-            index.entry(stage.model).macs for stage in workload.stages if stage.model
+            stage.samples * index.entry(stage.model).macs
+            for stage in workload.stages
+            if stage.model
         ),
         parameters=sum(one.parameters for one in entries),
         licence=", ".join(dict.fromkeys(one.licence for one in entries)),
@@ -52,9 +56,25 @@ def pipeline_artifact(
     )
 
 
-def _single(inputs: tuple[InputSpec, ...]) -> tuple[InputSpec, ...]:
-    """Fix the sample axis: the steps between models work on one sample."""
-    return tuple(replace(one, has_batch_axis=False) for one in inputs)
+def _fixed(inputs: tuple[InputSpec, ...], samples: int) -> tuple[InputSpec, ...]:
+    """Fix the sample axis: the steps between models fill as many as a stage takes.
+
+    Raises UsageError for several samples of a model that takes them one by one.
+    """
+    if samples > 1 and not all(one.has_batch_axis for one in inputs):
+        raise UsageError(
+            f"A stage takes {samples} samples of '{inputs[0].name}', which has no "
+            "axis for them",
+            remedy="Leave out samples, or name a model with a sample axis.",
+        )
+    return tuple(
+        replace(
+            one,
+            has_batch_axis=False,
+            shape=(samples, *one.shape[1:]) if one.has_batch_axis else one.shape,
+        )
+        for one in inputs
+    )
 
 
 def _given(workload: Workload, stages: tuple[BuiltStage, ...]) -> tuple[InputSpec, ...]:

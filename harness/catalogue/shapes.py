@@ -16,6 +16,12 @@ Dim = int | str | None
 _TIME_OR_SPACE = re.compile(
     r"seq|len|time|frame|step|token|sample|height|width|^[tlhw]$", re.IGNORECASE
 )
+_LENGTH = re.compile(r"seq|len|token", re.IGNORECASE)
+_MASK = re.compile(r"attention.?mask", re.IGNORECASE)
+_NEW = re.compile(r"^input_ids$|^inputs_embeds$", re.IGNORECASE)
+_PAST = re.compile(r"^past", re.IGNORECASE)
+_CACHE_AXES = 4
+"""A cache is […, heads, places, width]."""
 _BATCH = re.compile(r"batch|^[nb]$|^bs$|^unk__", re.IGNORECASE)
 """``unk__63`` is tf2onnx's name of an unknown batch size."""
 
@@ -133,7 +139,7 @@ class _Binding:
         return found
 
     def bind_sums(self) -> None:
-        """Bind symbols that are sums of others (``past + seq``)."""
+        """Bind symbols that are sums of others (``past + seq``), and check them."""
         self._bind_total()
         for symbol in self._known_symbols():
             terms = [term.strip() for term in symbol.split("+")]
@@ -141,20 +147,47 @@ class _Binding:
             if len(terms) > 1 and all(value is not None for value in values):
                 total = sum(value for value in values if value is not None)
                 self._bind(symbol, total, f"dimension '{symbol}'")
+        self._bind_mask()
 
     def _bind_total(self) -> None:
         """Bind a decoder's total length, or check it: what is past plus what is new."""
         symbols = [name for name in self._known_symbols() if "+" not in name]
-        lengths = [
-            name for name in symbols if re.search("seq|len", name, re.IGNORECASE)
-        ]
-        total = [name for name in lengths if "total" in name.lower()]
-        past = [name for name in lengths if "past" in name.lower()]
-        new = [name for name in lengths if name not in {*total, *past}]
+        total = [name for name in symbols if "total" in name.lower()]
+        past = [name for name in symbols if "past" in name.lower()]
+        others = [name for name in symbols if name not in {*total, *past}]
+        new = [name for name in others if _LENGTH.search(name)]
         if len(total) == len(past) == len(new) == 1:
             parts = [self._symbols.get(past[0]), self._symbols.get(new[0])]
             if parts[0] is not None and parts[1] is not None:
                 self._bind(total[0], parts[0] + parts[1], f"dimension '{total[0]}'")
+
+    def _bind_mask(self) -> None:
+        """Bind what a decoder's mask spans, by role: the past and what is new.
+
+        Its symbol may be of any name; a mask of another length would be run without a
+        word by some graphs, and fail inside of others.
+        """
+        past = self._length(_PAST, -2, _CACHE_AXES)
+        new = self._length(_NEW, 1, 2)
+        if past is None or new is None:
+            return
+        for one in self._inputs.values():
+            if not _MASK.search(one.name) or len(one.dims) != 2:  # noqa: PLR2004
+                continue
+            place, dim = f"axis 1 of input '{one.name}'", one.dims[1]
+            if isinstance(dim, str):
+                self._bind(dim, past + new, place)
+            elif dim is None and self._axes.setdefault((one.name, 1), past + new) != (
+                past + new
+            ):
+                raise self._conflict(place, past + new, self._axes[one.name, 1])
+
+    def _length(self, role: re.Pattern[str], axis: int, axes: int) -> int | None:
+        """Give the size of that axis of the first input of a role, if it is known."""
+        for one in self._inputs.values():
+            if role.search(one.name) and len(one.dims) >= axes:
+                return self._size(one, axis % len(one.dims))
+        return None
 
     def shape(self, one: GraphInput) -> tuple[int, ...]:
         """Give the sizes of an input. Raises ModelRejected for one nobody gave."""

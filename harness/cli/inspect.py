@@ -13,6 +13,8 @@ from harness.bench.inspecting import Placement, placements
 from harness.catalogue.anatomy import Anatomy, Port, take_apart
 from harness.catalogue.bindings import parse_bindings
 from harness.catalogue.describe import describe
+from harness.catalogue.language import one_call
+from harness.catalogue.providers import Coverage, coverage, provider_lists
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.cli._progress import announced
@@ -55,8 +57,9 @@ def inspect(
     bound = _bound(model, shape or [], ranges or [])
     with announced(Console(stderr=True), "Asking the execution providers …"):
         placed = placements(anatomy.sha256, model, anatomy.external)
+    would = _would_take(anatomy, bound)
     if as_json:
-        print_json(_facts(anatomy, bound, placed))
+        print_json(_facts(anatomy, bound, placed, would))
         return
     out = console()
     for table in (
@@ -65,15 +68,18 @@ def inspect(
         _operators(anatomy),
         *([_costs(bound.cost)] if bound.cost else []),
         _placements(placed),
+        _coverages(anatomy, would),
     ):
         out.print(table)
+    _print_conditions(would)
     if bound.reason:
         out.print(escape(f"Not ready to run: {bound.reason}"), soft_wrap=True)
 
 
 def _bound(model: Path, shapes: list[str], ranges: list[str]) -> _Bound:
     try:
-        described = describe(model, parse_bindings(shapes, ranges, None))
+        given = one_call(model, parse_bindings(shapes, ranges, None))
+        described = describe(model, given)
     except UsageError as error:
         if shapes or ranges:
             raise
@@ -82,8 +88,20 @@ def _bound(model: Path, shapes: list[str], ranges: list[str]) -> _Bound:
     return _Bound(inputs=described.inputs, cost=cost_of_file(model, sizes))
 
 
+def _would_take(anatomy: Anatomy, bound: _Bound) -> tuple[Coverage, ...]:
+    """Hold the model against the list of every provider."""
+    nodes = bound.cost.nodes if bound.cost else ()
+    kernels = [(node.operator, node.macs) for node in nodes]
+    return tuple(
+        coverage(provider, anatomy.operators, kernels) for provider in provider_lists()
+    )
+
+
 def _facts(
-    anatomy: Anatomy, bound: _Bound, placed: tuple[Placement, ...]
+    anatomy: Anatomy,
+    bound: _Bound,
+    placed: tuple[Placement, ...],
+    would: tuple[Coverage, ...],
 ) -> dict[str, Any]:
     return {
         **to_plain(anatomy),
@@ -92,6 +110,7 @@ def _facts(
         "not_ready": bound.reason,
         "cost": _cost_facts(bound.cost) if bound.cost else None,
         "placements": to_plain(list(placed), list),
+        "would_take": to_plain(list(would), list),
     }
 
 
@@ -199,3 +218,34 @@ def _placements(placed: tuple[Placement, ...]) -> Table:
             fused = f"{one.quantised_nodes} of {one.quantisable_nodes}"
         table.add_row(one.provider, escape(nodes or one.reason), fused)
     return table
+
+
+def _coverages(anatomy: Anatomy, would: tuple[Coverage, ...]) -> Table:
+    table = Table(title="Execution providers elsewhere, at most", title_justify="left")
+    for column in ("provider", "nodes", "of the MACs", "leaves it", "does not list"):
+        table.add_column(column, overflow="fold")
+    for one in would:
+        share = "–" if one.macs_ratio is None else f"{one.macs_ratio:.1%}"
+        changes = "–" if one.changes is None else f"{one.changes} times"
+        left = ", ".join(f"{name} {count}" for name, count in one.left.items())
+        if one.needs_fixed_sizes and anatomy.free_dims:
+            left = f"{left}; free dimensions".removeprefix("; ")
+        table.add_row(
+            f"{one.provider}: {one.title}",
+            f"{one.nodes_taken} of {one.nodes}",
+            share,
+            changes,
+            escape(left) or "–",
+        )
+    table.caption = "By their lists of operators; types and shapes may still be refused"
+    return table
+
+
+def _print_conditions(would: tuple[Coverage, ...]) -> None:
+    """Print what each list asks besides, and where it is from."""
+    out = console()
+    for one in would:
+        asked = "; ".join(f"{name} {said}" for name, said in one.conditions.items())
+        said = f" Asks: {asked}." if asked else ""
+        text = f"{one.provider}: {one.source}.{said}"
+        out.print(escape(text), soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""``duanping quantise``: an int8 model, and what became of its answers."""
+"""``duanping quantise``: a model in fewer bits, and what became of its answers."""
 
 import tempfile
 from dataclasses import replace
@@ -24,13 +24,14 @@ from harness.bench.quantisation import (
 )
 from harness.catalogue.bindings import InputBindings, parse_bindings
 from harness.catalogue.datasets import OwnData, Wanted, open_dataset
+from harness.catalogue.language import one_call
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.cli._progress import announced
 from harness.domain.labelled import Metric
 from harness.domain.profile import Scheme
 from harness.errors import ExitCode, UsageError
-from harness.quantising.order import Mode, Ranges
+from harness.quantising.order import LEAST_BLOCK, Blocks, Mode, Ranges
 from harness.schema.codec import to_plain
 from harness.stats.accuracy import Compared
 from harness.targets.host import cpu_flags
@@ -54,11 +55,37 @@ def quantise(
         Metric, typer.Option(help="How answers to labelled items are scored.")
     ] = Metric.TOP1,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; MODEL-SCHEME.onnx if not given.")
+        Path | None,
+        typer.Option(
+            help="File to write; MODEL-SCHEME.onnx, of weights alone MODEL-int4.onnx, "
+            "if not given."
+        ),
     ] = None,
     mode: Annotated[
-        Mode, typer.Option(help="When ranges are found: before, or every time.")
+        Mode,
+        typer.Option(
+            help="When ranges are found: before (static), every time (dynamic), or "
+            "never, since weights alone are quantised."
+        ),
     ] = Mode.STATIC,
+    bits: Annotated[
+        int, typer.Option(help="With --mode weights: bits of a weight, 4 or 8.")
+    ] = 4,
+    block: Annotated[
+        int,
+        typer.Option(help="With --mode weights: weights that share a scale; 16, 32 …"),
+    ] = 32,
+    symmetric: Annotated[
+        bool,
+        typer.Option(
+            "--symmetric/--asymmetric",
+            help="With --mode weights: no zero points beside the scales, or with them.",
+        ),
+    ] = True,
+    lookups: Annotated[
+        bool,
+        typer.Option(help="With --mode weights: embeddings too, in 4 bits."),
+    ] = True,
     scheme: Annotated[
         Scheme | None,
         typer.Option(
@@ -86,11 +113,17 @@ def quantise(
         list[str] | None,
         typer.Option(help="input=1,3,224,224 or symbol=224; may be repeated."),
     ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range", help="input=low:high, for outputs compared; may be repeated."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the comparison as JSON.")
     ] = False,
 ) -> int:
-    """Quantise a model to int8, and compare it with what it was.
+    """Quantise a model to int8, or its weights to int4; compare it with what it was.
 
     Exit 0 if the quantised model still does its task, 1 if quantisation destroyed it;
     the file is written either way.
@@ -99,13 +132,16 @@ def quantise(
         raise UsageError(
             "Static quantisation finds ranges on samples, and none are given",
             where="--calibrate",
-            remedy="Give them: --calibrate FILE.npz, or use --mode dynamic.",
+            remedy="Give them: --calibrate FILE.npz, or use --mode dynamic or weights.",
         )
     chosen = scheme or host_scheme()
-    bindings = parse_bindings(shape or (), (), calibrate)
+    blocks = Blocks(bits=bits, size=block, is_symmetric=symmetric, lookups=lookups)
+    _require_blocks(blocks)
+    bindings = one_call(model, parse_bindings(shape or (), ranges or (), calibrate))
+    ending = f"int{bits}" if mode is Mode.WEIGHTS else str(chosen)
     wish = Wish(
         model=model,
-        out=out or Path(f"{model.stem}-{chosen}.onnx"),
+        out=out or Path(f"{model.stem}-{ending}.onnx"),
         bindings=bindings,
         scheme=chosen,
         mode=mode,
@@ -115,6 +151,7 @@ def quantise(
         else reduce_range,
         ranges=ranges_by,
         samples_at_most=samples,
+        blocks=blocks,
     )
     with (
         tempfile.TemporaryDirectory(prefix="duanping-") as scratch,
@@ -127,6 +164,23 @@ def quantise(
     else:
         _print(wish, found)
     return ExitCode.NO if found.is_destroyed else ExitCode.OK
+
+
+def _require_blocks(blocks: Blocks) -> None:
+    """Refuse blocks that no kernel knows. Raises UsageError."""
+    if blocks.bits not in {4, 8}:
+        raise UsageError(
+            f"Weights are kept in 4 or in 8 bits, not in {blocks.bits}",
+            where="--bits",
+            remedy="Write --bits 4.",
+        )
+    if blocks.size < LEAST_BLOCK or blocks.size & (blocks.size - 1):
+        raise UsageError(
+            f"A block of {blocks.size} weights is no power of two from {LEAST_BLOCK} "
+            "on",
+            where="--block",
+            remedy="Write --block 32, 64 or 128.",
+        )
 
 
 def _saturates_here(named: Scheme | None, scheme: Scheme) -> bool:
@@ -159,13 +213,7 @@ def _facts(wish: Wish, found: Comparison) -> dict[str, Any]:
             "before": found.before.size_bytes,
             "after": found.after.size_bytes,
         },
-        "settings": {
-            "mode": wish.mode,
-            "scheme": wish.scheme,
-            "per_channel": wish.per_channel,
-            "reduce_range": wish.reduce_range,
-            "ranges": wish.ranges,
-        },
+        "settings": _settings(wish),
         "made": to_plain(found.made),
         "placement": to_plain(found.placement),
         "sqnr_db": found.sqnr_db if isfinite(found.sqnr_db) else None,
@@ -174,6 +222,29 @@ def _facts(wish: Wish, found: Comparison) -> dict[str, Any]:
         "broken": found.broken,
         "is_destroyed": found.is_destroyed,
     }
+
+
+def _settings(wish: Wish) -> dict[str, Any]:
+    if wish.mode is Mode.WEIGHTS:
+        return {"mode": wish.mode, **to_plain(wish.blocks)}
+    return {
+        "mode": wish.mode,
+        "scheme": wish.scheme,
+        "per_channel": wish.per_channel,
+        "reduce_range": wish.reduce_range,
+        "ranges": wish.ranges,
+    }
+
+
+def _said(wish: Wish) -> str:
+    """Give the settings in words."""
+    if wish.mode is Mode.WEIGHTS:
+        blocks = wish.blocks
+        form = "symmetric" if blocks.is_symmetric else "with zero points"
+        tail = "" if blocks.lookups else ", look-ups in reals"
+        return f"weights, {blocks.bits} bits, blocks of {blocks.size}, {form}{tail}"
+    reduced = "7-bit weights" if wish.reduce_range else "8-bit weights"
+    return f"{wish.mode}, {wish.scheme}, {reduced}, {wish.ranges}"
 
 
 def _accuracy_facts(accuracy: Compared) -> dict[str, Any]:
@@ -191,14 +262,15 @@ def _print(wish: Wish, found: Comparison) -> None:
     sizes = (found.before.size_bytes, found.after.size_bytes)
     table.add_row("bytes", *(f"{size:,}" for size in sizes))
     table.add_row("quantisation", "none", found.after.quantisation)
-    reduced = "7-bit weights" if wish.reduce_range else "8-bit weights"
-    settings = f"{wish.mode}, {wish.scheme}, {reduced}, {wish.ranges}"
-    table.add_row("settings", "", settings)
+    table.add_row("settings", "", _said(wish))
     if found.made.calibrated_on:
         table.add_row("calibrated on", "", f"{found.made.calibrated_on} samples")
+    if found.made.weights:
+        table.add_row("operators in blocks", "", str(found.made.weights))
     placed = found.placement
     kernels = placed.reason or f"{placed.quantised_nodes} of {placed.quantisable_nodes}"
-    table.add_row("integer kernels here", "", escape(kernels))
+    kind = "packed weights" if wish.mode is Mode.WEIGHTS else "integer kernels"
+    table.add_row(f"{kind} here", "", escape(kernels))
     noise = f"{found.sqnr_db:.1f} dB on {found.samples} samples"
     if found.sqnr_db == inf:
         noise = "no output differs"
@@ -213,20 +285,16 @@ def _print(wish: Wish, found: Comparison) -> None:
     out = console()
     out.print(table)
     if found.is_destroyed:
-        out.print(_verdict(found), style="bold red")
+        out.print(_verdict(wish, found), style="bold red")
 
 
-def _verdict(found: Comparison) -> str:
+def _verdict(wish: Wish, found: Comparison) -> str:
     if found.broken:
         return f"Quantisation destroyed this model: {escape(found.broken)}"
+    cause = f"its outputs are within {DESTROYED_DB:g} dB of noise"
     if found.accuracy is not None:
-        return (
-            "Quantisation destroyed this model: it keeps less than "
-            f"{DESTROYED_RETENTION:.0%} of its accuracy. Calibrate on other samples, "
-            "try --ranges-by entropy, or leave sensitive layers in float32."
-        )
-    return (
-        "Quantisation destroyed this model: its outputs are within "
-        f"{DESTROYED_DB:g} dB of noise. Calibrate on real samples, or try "
-        "--ranges-by entropy."
-    )
+        cause = f"it keeps less than {DESTROYED_RETENTION:.0%} of its accuracy"
+    advice = "Calibrate on other, real samples, or try --ranges-by entropy"
+    if wish.mode is Mode.WEIGHTS:
+        advice = "Try smaller blocks (--block 16), --asymmetric, or --bits 8"
+    return f"Quantisation destroyed this model: {cause}. {advice}."

@@ -63,6 +63,8 @@ CODES: frozenset[str] = frozenset(
         "temperature-missing",
         "power-state-changed",
         "fallback",
+        "provider-unused",
+        "placement-not-read",
         "accuracy-below-target",
         "outputs-differ",
         "outputs-not-finite",

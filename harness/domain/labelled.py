@@ -32,6 +32,8 @@ class Metric(StrEnum):
     """Mean average precision over classes and IoU 0.50 to 0.95 (COCO)."""
     WER = "wer"
     """One less the word error rate, so that higher is better."""
+    CER = "cer"
+    """The same of characters, for scripts without spaces between words."""
     EXACT = "exact"
     """Share of items whose whole sequence is right."""
 
@@ -63,6 +65,7 @@ _COLUMNS: dict[Metric, int] = {
     Metric.MIOU: 2,
     Metric.MAP: 13,
     Metric.WER: 2,
+    Metric.CER: 2,
     Metric.EXACT: 1,
 }
 

@@ -76,7 +76,14 @@ class DecoderFacts:
 
 
 STEPS: frozenset[str] = frozenset(
-    {"argmax-tokens", "crop-peak", "log-mel", "match-gallery"}
+    {
+        "argmax-tokens",
+        "crop-lines",
+        "crop-peak",
+        "ctc-decode",
+        "log-mel",
+        "match-gallery",
+    }
 )
 """What may be done between the models of a pipeline (`harness.runtimes.steps`)."""
 
@@ -95,9 +102,13 @@ class Stage:
     step: str = ""
     takes: tuple[str, ...] = ()
     gives: str = ""
+    samples: int = 1
+    """Of a model: how many it takes in one call, such as the lines of a page."""
 
     def __post_init__(self) -> None:
         require_id("stage", self.name)
+        if self.samples < 1 or (self.step and self.samples > 1):
+            raise ValueError(f"stage {self.name!r}: a model takes 1 sample or more")
         if bool(self.model) == bool(self.step):
             raise ValueError(f"stage {self.name!r} is either a model or a step")
         if self.step and self.step not in STEPS:

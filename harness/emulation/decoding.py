@@ -16,6 +16,7 @@ from pathlib import Path
 
 import onnx
 
+from harness.domain.cache import Sizes, caches_of
 from harness.domain.finding import Finding, Severity
 from harness.domain.profile import DeviceProfile
 from harness.emulation.graph_cost import GraphCost
@@ -26,7 +27,8 @@ from harness.emulation.prediction import Prediction
 from harness.emulation.standins import integer
 from harness.emulation.tensors import item_bytes
 
-_PRODUCTS = frozenset({"MatMul", "Gemm", "MatMulNBits"})
+_PRODUCTS = frozenset({"MatMul", "Gemm", "MatMulNBits", "Attention"})
+"""Of the last, which is onnxruntime's, queries, keys and values are one product."""
 FACTOR_90 = 7.5
 """Factor within which 90 % of times of a decoder lie of those predicted.
 
@@ -39,7 +41,8 @@ rates of that profile gave. That is taken for one standard deviation of ln(time)
 _FLOAT_BYTES = 4
 _FAR = 1024
 """A context far enough that the slope of a step's time shows."""
-_CACHE_AXES = 4
+_LEAST_AXES = 4
+"""Of a cache that attention reads: users, heads, places, width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,24 +220,28 @@ def _product(
 
 
 def _layers(graph: onnx.GraphProto) -> list[Attention]:
-    """Read each layer from its past: [users, kv_heads, past, head]."""
-    found = []
+    """Read each layer from its past: […, users, kv_heads, places, head]."""
     heads = [integer(node, "num_heads", 0) for node in graph.node]
     query_heads = max(heads, default=0)
-    for value in graph.input:
-        kind = value.type.tensor_type
-        sizes = [dim.dim_value for dim in kind.shape.dim]
-        if value.name.startswith("past") and len(sizes) == _CACHE_AXES:
-            if value.name.endswith("value"):
-                continue
-            found.append(
-                Attention(
-                    heads=query_heads or sizes[1],
-                    kv_heads=sizes[1],
-                    head=sizes[3],
-                    item_bytes=item_bytes(kind.elem_type),
-                )
+    kinds = {value.name: value.type.tensor_type for value in graph.input}
+    inputs: dict[str, tuple[str, Sizes]] = {
+        name: ("", [dim.dim_value or None for dim in kind.shape.dim])
+        for name, kind in kinds.items()
+    }
+    found = []
+    for cache in caches_of(inputs, {value.name for value in graph.output}):
+        is_value = cache.past.endswith("value")
+        if cache.growing_axis is None or len(cache.sizes) < _LEAST_AXES or is_value:
+            continue
+        at = cache.users_axis
+        found.append(
+            Attention(
+                heads=query_heads or cache.sizes[at + 1],
+                kv_heads=cache.sizes[at + 1],
+                head=cache.sizes[-1],
+                item_bytes=item_bytes(kinds[cache.past].elem_type),
             )
+        )
     return found
 
 

@@ -1,6 +1,6 @@
 """What is asked of the quantiser, as JSON both ways."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.domain.profile import Scheme
@@ -14,6 +14,8 @@ class Mode(StrEnum):
     """Before, on calibration samples; QDQ form."""
     DYNAMIC = "dynamic"
     """In every inference; needs no samples, and no convolution gains by it."""
+    WEIGHTS = "weights"
+    """Never: weights alone are kept in few bits, and products are in reals."""
 
 
 class Ranges(StrEnum):
@@ -22,6 +24,22 @@ class Ranges(StrEnum):
     MINMAX = "minmax"
     ENTROPY = "entropy"
     PERCENTILE = "percentile"
+
+
+LEAST_BLOCK = 16
+"""onnxruntime, "ContribOperators.md", MatMulNBits: a power of two from here on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """How weights alone are quantised: so many of a column share one scale."""
+
+    bits: int = 4
+    size: int = 32
+    is_symmetric: bool = True
+    """Whether 0 stands in the middle; else every block has a zero point too."""
+    lookups: bool = True
+    """Whether tables that are looked up (embeddings) are quantised as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +56,7 @@ class QuantiseOrder:
     per_channel: bool = True
     reduce_range: bool = False
     ranges: Ranges = Ranges.MINMAX
+    blocks: Blocks = field(default_factory=Blocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +64,10 @@ class Quantised:
     """What came of it. `error` is empty where there is a file."""
 
     error: str = ""
+    missing: str = ""
+    """The library that is not installed, where that is why there is no file."""
     calibrated_on: int = 0
+    weights: int = 0
+    """Operators whose weights are kept in blocks of few bits."""
     opset: int = 0
     versions: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Static QDQ and dynamic quantisation with `onnxruntime.quantization`.
+"""Static QDQ, dynamic and weight-only quantisation with `onnxruntime.quantization`.
 
 Settings as its documentation recommends ("Quantize ONNX models"): pre-processing
 first, QDQ, weights per channel and symmetric in 8 bits, a reduced range of weights
@@ -23,8 +23,10 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from harness.catalogue.graph import opsets
 from harness.domain.profile import Scheme
 from harness.quantising.order import Mode, Quantised, QuantiseOrder, Ranges
+from harness.quantising.weights import NoOnnxIr, count_weights, quantise_weights
 from harness.runtimes.feeds import SampleLibrary, open_library
 
 PER_CHANNEL_OPSET = 13
@@ -49,6 +51,8 @@ class _Samples(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is un
 
 def quantise(order: QuantiseOrder) -> Quantised:
     """Quantise one model and write it. Raises whatever the tools raise."""
+    if order.mode is Mode.WEIGHTS:
+        return _weights(order)
     with tempfile.TemporaryDirectory(prefix="duanping-") as folder:
         ready = Path(folder, "ready.onnx")
         opset = _prepare(Path(order.model), ready, Path(folder))
@@ -57,26 +61,46 @@ def quantise(order: QuantiseOrder) -> Quantised:
         match order.mode:
             case Mode.STATIC:
                 count = _static(order, ready, made)
-            case Mode.DYNAMIC:
+            case _:
                 _dynamic(order, ready, made)
         model = onnx.load(str(made))
     _strip(model)
     onnx.save(model, order.out)
-    versions = (f"onnxruntime {ort_version}", f"onnx {onnx.__version__}")
-    return Quantised(calibrated_on=count, opset=opset, versions=versions)
+    return Quantised(calibrated_on=count, opset=opset, versions=_versions())
+
+
+def _weights(order: QuantiseOrder) -> Quantised:
+    """Quantise weights alone; writes nothing where there are none."""
+    with tempfile.TemporaryDirectory(prefix="duanping-") as folder:
+        # constants that are cast or turned on their way to a product become weights
+        ready = Path(folder, "ready.onnx")
+        quant_pre_process(order.model, str(ready), skip_symbolic_shape=True)
+        try:
+            model = quantise_weights(onnx.load(str(ready)), order.blocks)
+        except NoOnnxIr:
+            return Quantised(missing="onnx-ir")
+    _strip(model)
+    count = count_weights(model)
+    if count:
+        onnx.save(model, order.out)
+    return Quantised(opset=opsets(model)[""], versions=_versions(), weights=count)
+
+
+def _versions() -> tuple[str, ...]:
+    return (f"onnxruntime {ort_version}", f"onnx {onnx.__version__}")
 
 
 def _prepare(source: Path, ready: Path, folder: Path) -> int:
     """Raise the opset where per-channel scales need it, fold and infer shapes."""
     model = onnx.load(str(source))
-    opset = next(o.version for o in model.opset_import if o.domain in {"", "ai.onnx"})
+    opset = opsets(model)[""]
     if opset < PER_CHANNEL_OPSET:
         model = version_converter.convert_version(model, PER_CHANNEL_OPSET)
         opset = PER_CHANNEL_OPSET
     raised = folder / "raised.onnx"
     onnx.save(model, str(raised))
     quant_pre_process(str(raised), str(ready), skip_symbolic_shape=True)
-    return int(opset)
+    return opset
 
 
 def _static(order: QuantiseOrder, ready: Path, made: Path) -> int:

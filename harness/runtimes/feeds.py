@@ -19,8 +19,8 @@ from harness.domain.workload import Fill, InputSpec
 from harness.errors import SchemaError
 from harness.runtimes.base import Feeds, Tensor
 
-LABELS = "labels"
-"""Name of the array of labels in a file of labelled samples."""
+LABELS, TOKENS = "labels", "tokens"
+"""Names of the arrays of labels, and of what tokens are in words, in such a file."""
 SCALE, ZERO_POINT = ".scale", ".zero_point"
 """Endings of the arrays that say what an input's whole numbers stand for."""
 _SETS_AT_MOST = 16
@@ -43,6 +43,8 @@ class SampleLibrary:
     """What the user's file holds, by input name; empty without a file."""
     labels: Tensor | None = None
     """A label an item, along axis 0; None: the file's samples have none."""
+    tokens: tuple[str, ...] = ()
+    """The text of each token, where the labels are texts."""
 
     @property
     def is_batched(self) -> bool:
@@ -127,7 +129,11 @@ def open_library(
     found = _read(samples, [*names, LABELS] if is_labelled else names, names)
     arrays = {spec.name: real_values(found, spec.name, spec.dtype) for spec in wanted}
     return SampleLibrary(
-        inputs=tuple(inputs), seed=seed, arrays=arrays, labels=found.get(LABELS)
+        inputs=tuple(inputs),
+        seed=seed,
+        arrays=arrays,
+        labels=found.get(LABELS),
+        tokens=tuple(map(str, found.get(TOKENS, ()))),
     )
 
 
@@ -217,6 +223,7 @@ def _read(
             remedy="Give one with --input file.npz.",
         )
     meanings = [f"{name}{part}" for name in inputs for part in (SCALE, ZERO_POINT)]
+    meanings += [TOKENS] if LABELS in wanted else []
     try:
         with np.load(samples, allow_pickle=False) as archive:
             there = [name for name in meanings if name in archive.files]

@@ -10,47 +10,37 @@ such a graph serves one user.
 The cache lies where the provider computes: in the host's memory, or on the GPU, so
 that a token moves nothing but itself and its logits.
 
-Names are those of the exporters: ``input_ids``, ``attention_mask``, ``position_ids``,
-``past_key_values.N.key`` and ``present.N.key`` (also ``past…`` alone).
+Inputs besides the past are ``input_ids``, ``attention_mask``, ``position_ids`` and
+``use_cache_branch``, in whatever type the graph takes them.
 """
 
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from harness.domain.cache import (
+    BRANCH,
+    FED,
+    LOGITS,
+    MASK,
+    PLACES,
+    TOKENS,
+    Cache,
+    Sizes,
+    caches_of,
+    is_decoder,
+)
 from harness.errors import ModelRejected, TargetError, Unsupported
 from harness.runtimes.base import Tensor
 
-_PAST, _PAST_SHORT, _PRESENT = "past_key_values", "past", "present"
-_TOKENS, _MASK, _PLACES, _LOGITS = (
-    "input_ids",
-    "attention_mask",
-    "position_ids",
-    "logits",
-)
 _MEMORY = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
 """Where a provider's tensors lie, by the library's name ("I/O Binding" of its docs)."""
 _SHARES_ITS_CACHE = "GroupQueryAttention"
-_AXES = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
-    """One tensor of the cache: what goes in, what comes out, heads and their width."""
-
-    past: str
-    present: str
-    dtype: str
-    heads: int
-    head: int
-
-    @property
-    def bytes_per_token(self) -> int:
-        """Give what one token of context takes of it."""
-        return self.heads * self.head * np.dtype(self.dtype).itemsize
+_SHARED_AXES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +48,8 @@ class Signature:
     """What a decoder's graph takes and gives."""
 
     caches: tuple[Cache, ...]
-    others: frozenset[str]
-    """Inputs besides the cache."""
+    others: Mapping[str, str]
+    """Inputs besides the cache, with their dtypes."""
     logits: tuple[str, str]
     """Name and dtype."""
     shares_cache: bool
@@ -101,7 +91,7 @@ def signature_of(
 
 
 def signature(
-    inputs: Mapping[str, tuple[str, Sequence[int | str | None]]],
+    inputs: Mapping[str, tuple[str, Sizes]],
     outputs: Mapping[str, str],
     operators: Mapping[str, int],
 ) -> Signature:
@@ -110,16 +100,13 @@ def signature(
     Raises ModelRejected for what is no decoder with a cache, Unsupported for an input
     that is not known.
     """
-    caches = tuple(_caches(inputs, outputs))
-    if not caches or _TOKENS not in inputs or _LOGITS not in outputs:
-        raise ModelRejected(
-            "This graph is no decoder with a cache: it lacks input_ids, logits, or "
-            "pairs of past… and present…",
-            remedy="Export the model for generation with its past "
-            "(optimum: text-generation-with-past; or onnxruntime-genai's builder).",
-        )
-    others = inputs.keys() - {cache.past for cache in caches}
-    unknown = sorted(others - {_TOKENS, _MASK, _PLACES})
+    caches = _caches(inputs, outputs)
+    others = {
+        name: dtype
+        for name, (dtype, _) in inputs.items()
+        if name not in {cache.past for cache in caches}
+    }
+    unknown = sorted(others.keys() - FED)
     if unknown:
         raise Unsupported(
             f"Nothing is known to feed the decoder's input '{unknown[0]}'",
@@ -128,33 +115,35 @@ def signature(
     layers = len(caches) // 2
     return Signature(
         caches=caches,
-        others=frozenset(others),
-        logits=(_LOGITS, outputs[_LOGITS]),
-        shares_cache=operators.get(_SHARES_ITS_CACHE, 0) >= max(layers, 1),
+        others=others,
+        logits=(LOGITS, outputs[LOGITS]),
+        shares_cache=operators.get(_SHARES_ITS_CACHE, 0) >= max(layers, 1)
+        and all(_can_be_shared(cache) for cache in caches),
     )
 
 
 def _caches(
-    inputs: Mapping[str, tuple[str, Sequence[int | str | None]]],
-    outputs: Mapping[str, str],
-) -> list[Cache]:
-    found = []
-    for name, (dtype, sizes) in inputs.items():
-        stem = _PAST if name.startswith(_PAST) else _PAST_SHORT
-        present = name.replace(stem, _PRESENT, 1)
-        is_past = name.startswith(_PAST_SHORT) and present in outputs
-        if not is_past or len(sizes) != _AXES:
-            continue
-        heads, head = sizes[1], sizes[3]
-        if not isinstance(heads, int) or not isinstance(head, int):
-            raise ModelRejected(
-                f"The cache '{name}' does not say how many heads it has, or how wide",
-                remedy="Export it as [batch, heads, past, head] with fixed heads.",
-            )
-        found.append(
-            Cache(past=name, present=present, dtype=dtype, heads=heads, head=head)
+    inputs: Mapping[str, tuple[str, Sizes]], outputs: Mapping[str, str]
+) -> tuple[Cache, ...]:
+    try:
+        is_known = is_decoder(inputs, outputs)
+    except ValueError as error:
+        raise ModelRejected(
+            f"The cache '{error}' does not say how many heads it has, or how wide",
+            remedy="Export it as [batch, heads, past, head] with fixed heads.",
+        ) from error
+    if not is_known:
+        raise ModelRejected(
+            "This graph is no decoder with a cache: it lacks input_ids, logits, or "
+            "pairs of past… and present…",
+            remedy="Export the model for generation with its past "
+            "(optimum: text-generation-with-past; or onnxruntime-genai's builder).",
         )
-    return found
+    return caches_of(inputs, outputs)
+
+
+def _can_be_shared(cache: Cache) -> bool:
+    return cache.growing_axis is not None and len(cache.sizes) == _SHARED_AXES
 
 
 class OnnxDecoder:
@@ -184,7 +173,10 @@ class OnnxDecoder:
     @property
     def cache_bytes_per_token(self) -> int:
         """Give what one token of context takes, of one user."""
-        return sum(cache.bytes_per_token for cache in self._graph.caches)
+        return sum(
+            cache.items_per_token * np.dtype(cache.dtype).itemsize
+            for cache in self._graph.caches
+        )
 
     def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Make room. Raises Unsupported for several users of a graph that joins.
@@ -206,7 +198,7 @@ class OnnxDecoder:
         self._together, self._buffers, self._grown = None, {}, {}
         if graph.shares_cache:
             for cache in graph.caches:
-                shape = (users, cache.heads, tokens, cache.head)
+                shape = cache.shape(users, tokens)
                 self._buffers[cache.past] = self._held(np.zeros(shape, cache.dtype))
             self._together = self._in_place(0, users)
 
@@ -222,9 +214,10 @@ class OnnxDecoder:
             self._grown = {c.past: self._nothing(c) for c in self._graph.caches}
             binding = self._joining()
         feeds = {
-            _TOKENS: np.asarray(prompt, np.int64)[np.newaxis],
-            _MASK: self._mask[user : user + 1, :length],
-            _PLACES: np.arange(length, dtype=np.int64)[np.newaxis],
+            TOKENS: np.asarray(prompt, np.int64)[np.newaxis],
+            MASK: self._mask[user : user + 1, :length],
+            PLACES: np.arange(length, dtype=np.int64)[np.newaxis],
+            BRANCH: np.array([False]),
         }
         token = self._run(binding, feeds)[0]
         self._next[user, 0] = token
@@ -236,9 +229,10 @@ class OnnxDecoder:
             self._mask[user, length] = 1
             self._lengths[user] = length + 1
         feeds = {
-            _TOKENS: self._next,
-            _MASK: np.ascontiguousarray(self._mask[:, : max(self._lengths)]),
-            _PLACES: np.asarray(self._lengths, np.int64)[:, np.newaxis] - 1,
+            TOKENS: self._next,
+            MASK: self._mask[:, : max(self._lengths)],
+            PLACES: np.asarray(self._lengths, np.int64)[:, np.newaxis] - 1,
+            BRANCH: np.array([True]),
         }
         tokens = self._run(self._together or self._joining(), feeds)
         self._next[:, 0] = tokens
@@ -253,11 +247,10 @@ class OnnxDecoder:
         """Bind the caches of some users, each as the past and as the present."""
         binding = self._session.io_binding()
         for cache in self._graph.caches:
-            whole = self._buffers[cache.past]
-            _, heads, tokens, head = whole.shape()
-            shape = (end - first, heads, tokens, head)
-            place = whole.data_ptr() + first * tokens * cache.bytes_per_token
-            how = (*self._device, np.dtype(cache.dtype).type, shape, place)
+            whole, dtype = self._buffers[cache.past], np.dtype(cache.dtype)
+            of_one = whole.shape()[1:]
+            place = whole.data_ptr() + first * prod(of_one) * dtype.itemsize
+            how = (*self._device, dtype.type, (end - first, *of_one), place)
             binding.bind_input(cache.past, *how)
             binding.bind_output(cache.present, *how)
         binding.bind_output(self._graph.logits[0], "cpu")
@@ -273,8 +266,8 @@ class OnnxDecoder:
         return binding
 
     def _run(self, binding: Any, feeds: Mapping[str, Tensor]) -> list[int]:  # noqa: ANN401
-        for name in self._graph.others:
-            binding.bind_cpu_input(name, feeds[name])
+        for name, dtype in self._graph.others.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(feeds[name], dtype))
         self._session.run_with_iobinding(binding, self._options)
         *present, logits = binding.get_outputs()
         if not self._graph.shares_cache:
@@ -304,7 +297,7 @@ class OnnxDecoder:
         return tokens
 
     def _nothing(self, cache: Cache) -> Any:  # noqa: ANN401
-        return self._held(np.zeros((1, cache.heads, 0, cache.head), cache.dtype))
+        return self._held(np.zeros(cache.sizes, cache.dtype))
 
     def _held(self, values: Tensor) -> Any:  # noqa: ANN401
         return self._ort.OrtValue.ortvalue_from_numpy(values, *self._device)

@@ -2,7 +2,7 @@
 
 Each step takes tensors and fills one that is there already, so that nothing is
 allocated while a pipeline is timed. They do the work that such a step takes on a
-device (search, resampling, transforms), on one sample.
+device (search, resampling, transforms), on one sample; a page gives several lines.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,8 @@ GALLERY = 1000
 _GALLERY_SEED = 7
 _CROP_SHARE = 4
 """A crop spans one part in so many of the frame's shorter side."""
+_BANDS = 19
+"""A line of text is one part in so many of a page's height: 32 of 608 pixels."""
 _FLOOR = 1e-6
 
 
@@ -41,6 +43,43 @@ def crop_peak(taken: Sequence[Tensor], into: Tensor) -> None:
     rows = top + np.arange(into.shape[2]) * side // into.shape[2]
     columns = left + np.arange(into.shape[3]) * side // into.shape[3]
     into[0] = frame[0][:, rows[:, np.newaxis], columns]
+
+
+def crop_lines(taken: Sequence[Tensor], into: Tensor) -> None:
+    """Cut lines of text out of a page: (map of text, page) → lines.
+
+    Map [1, 1, h, w] of the share of text at each place; page [1, channels, height,
+    width]; lines [n, channels, line height, line width]: the n bands of most text by
+    the profile of projection (Likforman-Sulem et al., IJDAR 2007), none within
+    another, each as wide as its text, sampled at the nearest pixel, top one first.
+    """
+    shares, page = taken[0][0, 0], taken[1][0]
+    tall = max(1, shares.shape[0] // _BANDS)
+    profile = np.convolve(shares.sum(axis=1), np.ones(tall), "valid")
+    floor = float(shares.mean())
+    for line, top in enumerate(sorted(_peaks(profile, tall, len(into)))):
+        band = shares[top : top + tall].max(axis=0) > floor
+        columns = np.flatnonzero(band) if band.any() else np.arange(len(band))
+        into[line] = _resampled(
+            page,
+            (top / shares.shape[0], (top + tall) / shares.shape[0]),
+            (columns[0] / len(band), (columns[-1] + 1) / len(band)),
+            into.shape[2:],
+        )
+
+
+def ctc_decode(taken: Sequence[Tensor], into: Tensor) -> None:
+    """Read the best path of each line: scores [n, places, V] → tokens [n, places].
+
+    Repeats are merged and blanks (0) left out (Graves et al., ICML 2006); what is left
+    of a row is -1.
+    """
+    best = taken[0].argmax(axis=-1)
+    into[...] = -1
+    for row, path in zip(into, best, strict=True):
+        is_new = np.concatenate(([True], path[1:] != path[:-1])) & (path != 0)
+        said = path[is_new]
+        row[: len(said)] = said
 
 
 def log_mel(taken: Sequence[Tensor], into: Tensor) -> None:
@@ -74,21 +113,25 @@ def match_gallery(taken: Sequence[Tensor], into: Tensor) -> None:
 
 FUNCTIONS: Mapping[str, Step] = {
     "argmax-tokens": argmax_tokens,
+    "crop-lines": crop_lines,
     "crop-peak": crop_peak,
+    "ctc-decode": ctc_decode,
     "log-mel": log_mel,
     "match-gallery": match_gallery,
 }
 """Name of a step → what it does."""
 
-_ROOM: Mapping[str, tuple[tuple[int, ...], str]] = {
-    "argmax-tokens": ((1, 1), "int64"),
-    "match-gallery": ((1, GALLERY), "float32"),
+_ROOM: Mapping[str, tuple[Callable[[Sequence[Tensor]], tuple[int, ...]], str]] = {
+    "argmax-tokens": (lambda _: (1, 1), "int64"),
+    "ctc-decode": (lambda taken: taken[0].shape[:-1], "int64"),
+    "match-gallery": (lambda _: (1, GALLERY), "float32"),
 }
-"""What a step fills where no model takes its tensor."""
+"""What a step fills where no model takes its tensor: shape of what it takes → its
+own, and type."""
 
 
-def room_for(step: str) -> Tensor:
-    """Make the tensor that a step fills at the end of a pipeline.
+def room_for(step: str, taken: Sequence[Tensor]) -> Tensor:
+    """Make the tensor that a step fills at the end of a pipeline from what it takes.
 
     Raises Unsupported for a step whose tensor only the model that takes it can shape.
     """
@@ -98,7 +141,36 @@ def room_for(step: str) -> Tensor:
             remedy="Put a model behind it that has an input of that name.",
         )
     shape, dtype = _ROOM[step]
-    return np.zeros(shape, dtype)
+    return np.zeros(shape(taken), dtype)
+
+
+def _peaks(profile: Reals, tall: int, count: int) -> list[int]:
+    """Give the places of the highest values, at least `tall` apart where they fit."""
+    left = profile.astype(np.float64)
+    found = []
+    for _ in range(count):
+        top = int(left.argmax())
+        found.append(top)
+        left[max(0, top - tall + 1) : top + tall] = -np.inf
+    return found
+
+
+def _resampled(
+    page: Tensor,
+    rows: tuple[float, float],
+    columns: tuple[float, float],
+    size: tuple[int, ...],
+) -> Tensor:
+    """Sample a part of a page, given in shares of its sides, at the nearest pixels."""
+
+    def places(ends: tuple[float, float], length: int, count: int) -> Tensor:
+        middles = ends[0] + (ends[1] - ends[0]) * (np.arange(count) + 0.5) / count
+        return np.minimum((middles * length).astype(np.int64), length - 1)
+
+    _, height, width = page.shape
+    down, across = places(rows, height, size[0]), places(columns, width, size[1])
+    part: Tensor = page[:, down[:, np.newaxis], across]
+    return part
 
 
 def _first(cell: int, cells: int, length: int, side: int) -> int:

@@ -155,6 +155,9 @@ class WrittenStage(Written):
     step: str = Field(default="", description=f"One of: {', '.join(sorted(STEPS))}.")
     takes: tuple[str, ...] = Field(default=(), description="Tensors that a step takes.")
     gives: str = Field(default="", description="The tensor that a step gives.")
+    samples: int = Field(
+        default=1, description="Samples that a model takes in one call."
+    )
 
 
 class WrittenInput(Written):

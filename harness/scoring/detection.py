@@ -15,6 +15,7 @@ Tensor = NDArray[Any]
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 WIDTH = 3 + len(THRESHOLDS)
 _MOST_DETECTIONS = 100
+"""Of one class on one image."""
 _RECALLS = np.linspace(0, 1, 101)
 
 
@@ -28,7 +29,7 @@ def match_boxes(outputs: Sequence[Tensor], label: Tensor) -> NDArray[np.float64]
     boxes, scores, classes = _detections(outputs)
     true = np.asarray(label, dtype=np.float64).reshape(-1, 5)
     true = true[true[:, 0] >= 0]
-    order = np.argsort(-scores, kind="stable")[:_MOST_DETECTIONS]
+    order = _best_of_each(scores, classes)
     rows = np.zeros((len(order) + len(true), WIDTH))
     rows[: len(order), 0] = classes[order]
     rows[: len(order), 1] = scores[order]
@@ -43,6 +44,17 @@ def match_boxes(outputs: Sequence[Tensor], label: Tensor) -> NDArray[np.float64]
                 is_free[int(overlap.argmax())] = False
                 rows[row, column] = 1
     return rows
+
+
+def _best_of_each(scores: Tensor, classes: Tensor) -> NDArray[np.int64]:
+    """Order detections by score, and leave out those beyond the most of a class."""
+    order = np.argsort(-scores, kind="stable")
+    kept = np.zeros(len(order), dtype=bool)
+    for number in np.unique(classes):
+        of_class = np.flatnonzero(classes[order] == number)
+        kept[of_class[:_MOST_DETECTIONS]] = True
+    chosen: NDArray[np.int64] = order[kept]
+    return chosen
 
 
 def mean_average_precision(values: NDArray[np.float64]) -> float:

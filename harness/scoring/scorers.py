@@ -10,12 +10,13 @@ auc-reconstruction     mean squared error of output 0 against input 0, label
 mse, mae, psnr         error
 miou                   intersection and union, class by class
 map                    see `detection`
-wer                    edits, words of the label
+wer, cer               edits, words or characters of the label
 exact                  1 if the sequence is right
 =====================  ==================================================
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 import numpy as np
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from harness.domain.labelled import Metric
 from harness.scoring.detection import match_boxes
 from harness.scoring.rows import Rows
-from harness.scoring.sequences import decode_sequence, edits
+from harness.scoring.sequences import Ids, decode_sequence, edits, numbered, text_of
 
 Tensor = NDArray[Any]
 SKETCH_VALUES = 64
@@ -32,19 +33,31 @@ SKETCH_VALUES = 64
 MASK_CLASSES = 64
 """Classes told apart where a model gives a mask instead of scores."""
 _TOP5 = 5
+NOT_FINITE = "outputs are not finite"
+"""In what is said of an item whose outputs are no numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a metric may look at besides outputs and label."""
+
+    first: Tensor
+    """The model's first input."""
+    tokens: Sequence[str] = ()
+    """The text of each token, where labels are texts."""
 
 
 def score_item(
-    metric: Metric, item: int, outputs: Sequence[Tensor], label: Tensor, first: Tensor
+    metric: Metric, item: int, outputs: Sequence[Tensor], label: Tensor, beside: Beside
 ) -> Rows:
-    """Score the outputs for one item; `first` is the model's first input.
+    """Score the outputs for one item.
 
     Raises ValueError for outputs whose shape does not fit the label, and for
     outputs that are not finite.
     """
     if not all(_is_finite(tensor) for tensor in outputs):
-        raise ValueError("its outputs are not finite")
-    values = np.atleast_2d(_score(metric, outputs, label, first))
+        raise ValueError(f"its {NOT_FINITE}")
+    values = np.atleast_2d(_score(metric, outputs, label, beside))
     return np.column_stack((np.full(len(values), float(item)), values))
 
 
@@ -58,7 +71,7 @@ def sketch_item(item: int, outputs: Sequence[Tensor]) -> Rows:
 
 
 def _score(  # noqa: C901, PLR0911 - one return a metric
-    metric: Metric, outputs: Sequence[Tensor], label: Tensor, first: Tensor
+    metric: Metric, outputs: Sequence[Tensor], label: Tensor, beside: Beside
 ) -> Tensor:
     match metric:
         case Metric.TOP1:
@@ -70,7 +83,7 @@ def _score(  # noqa: C901, PLR0911 - one return a metric
         case Metric.AUC:
             return np.array([float(np.ravel(outputs[0])[-1]), float(label)])
         case Metric.AUC_RECONSTRUCTION:
-            return np.array([_squared(outputs[0], first), float(label)])
+            return np.array([_squared(outputs[0], beside.first), float(label)])
         case Metric.MSE | Metric.PSNR:
             return np.array([_squared(outputs[0], label)])
         case Metric.MAE:
@@ -80,9 +93,9 @@ def _score(  # noqa: C901, PLR0911 - one return a metric
             return _overlaps(_without_batch(outputs[0], label.ndim), label)
         case Metric.MAP:
             return match_boxes(outputs, label)
-        case Metric.WER:
-            words = label[label >= 0]
-            found = decode_sequence(outputs[0], is_ctc=True)
+        case Metric.WER | Metric.CER:
+            said = decode_sequence(outputs[0], is_ctc=True)
+            found, words = _compared(metric, said, label, beside.tokens)
             return np.array([edits(found, words), len(words)], dtype=np.float64)
         case Metric.EXACT:
             words = label[label >= 0]
@@ -90,6 +103,16 @@ def _score(  # noqa: C901, PLR0911 - one return a metric
             return np.array([float(np.array_equal(found, words))])
         case _:
             assert_never(metric)
+
+
+def _compared(
+    metric: Metric, said: Ids, label: Tensor, tokens: Sequence[str]
+) -> tuple[Ids, Ids]:
+    """Give what was said and the label as sequences of words or characters."""
+    if label.dtype.kind != "U":
+        return said, label[label >= 0].astype(np.int64)
+    by_word = metric is Metric.WER
+    return numbered(text_of(said, tokens), str(label), by_word=by_word)
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -1,10 +1,13 @@
 """Sequences of tokens out of a model, and how far one is from another."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Ids = NDArray[np.int64]
+_SPACE = "▁"
 BLANK = 0
 """The token that CTC puts between others (Graves et al., 2006)."""
 
@@ -25,6 +28,27 @@ def decode_sequence(output: NDArray[Any], *, is_ctc: bool) -> NDArray[np.int64]:
     is_new = np.concatenate(([True], best[1:] != best[:-1]))
     kept: NDArray[np.int64] = best[is_new & (best != BLANK)]
     return kept
+
+
+def text_of(ids: NDArray[np.int64], tokens: Sequence[str]) -> str:
+    """Join the texts of tokens; ``▁`` in them stands for a space (SentencePiece).
+
+    Raises ValueError for an id that has no text.
+    """
+    if ids.size and int(ids.max()) >= len(tokens):
+        raise ValueError(f"token {int(ids.max())} is none of its {len(tokens)} tokens")
+    return "".join(tokens[token] for token in ids).replace(_SPACE, " ").strip()
+
+
+def numbered(found: str, words: str, *, by_word: bool) -> tuple[Ids, Ids]:
+    """Give two texts as numbers, the same part of text always the same one.
+
+    The parts are words, parted by spaces, or single characters.
+    """
+    parts = [text.split() if by_word else list(text) for text in (found, words)]
+    places = {part: at for at, part in enumerate(dict.fromkeys(parts[0] + parts[1]))}
+    one, other = (np.array([places[p] for p in part], np.int64) for part in parts)
+    return one, other
 
 
 def edits(found: NDArray[np.int64], words: NDArray[np.int64]) -> int:

@@ -53,7 +53,7 @@ def _value(metric: Metric, values: Reals) -> float:  # noqa: PLR0911 - one a met
             return float((sums[:, 0] / sums[:, 1]).mean()) if len(sums) else np.nan
         case Metric.MAP:
             return mean_average_precision(values)
-        case Metric.WER:
+        case Metric.WER | Metric.CER:
             words = float(values[:, 1].sum())
             return 1 - float(values[:, 0].sum()) / words if words else np.nan
         case _:

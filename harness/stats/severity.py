@@ -23,6 +23,7 @@ _INVALIDATING = (
     "model-digest-changed",
     "answers-not-the-models",
     "answers-differ-when-timed",
+    "provider-unused",
 )
 _CONDITIONAL = (
     "readings-lost",
@@ -44,6 +45,7 @@ _CONDITIONAL = (
     "throttled-at-start",
     "throttled",
     "fallback",
+    "placement-not-read",
     "outputs-differ",
     "repeated-input-faster",
     "accuracy-below-target",

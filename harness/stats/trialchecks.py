@@ -27,6 +27,7 @@ from harness.stats.talkchecks import check_talk
 from harness.units import NS_PER_S
 
 OVERHEAD_LIMIT = 0.05
+_PROCESSOR = "CPUExecutionProvider"
 FALLBACK_LIMIT = 0.10
 FUSED_LIMIT = 0.9
 READINGS_LOST_LIMIT = 1e-3
@@ -134,13 +135,19 @@ def _fusion(trial: TrialRecord) -> Iterator[Finding]:
 
 def _fallback(trial: TrialRecord) -> Iterator[Finding]:
     """Nodes that run elsewhere than on the provider asked for, by number."""
-    if trial.loaded is None or not trial.loaded.placement:
+    if trial.loaded is None:
         return
     placement = trial.loaded.placement
     asked = trial.trial.settings.provider
     nodes = sum(placement.values())
     elsewhere = nodes - placement.get(asked, 0)
-    if elsewhere > FALLBACK_LIMIT * nodes:
+    about = (trial.trial.id, trial.trial.arm)
+    if not nodes:
+        if asked != _PROCESSOR:
+            yield finding("placement-not-read", *about, provider=asked)
+    elif elsewhere == nodes:
+        yield finding("provider-unused", *about, provider=asked, nodes=nodes)
+    elif elsewhere > FALLBACK_LIMIT * nodes:
         yield finding(
             "fallback",
             trial.trial.id,

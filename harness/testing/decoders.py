@@ -80,6 +80,59 @@ def decoder_bytes(
     return data
 
 
+def stacked(data: bytes) -> bytes:
+    """Give a decoder that joins its cache in the form of onnxruntime's GPT-2.
+
+    A layer's key and value come in one tensor, ``past_N`` [2, …], and leave in one,
+    ``present_N``; positions are int32.
+    """
+    model = onnx.load_from_string(data)
+    graph = model.graph
+    real = TensorProto.FLOAT
+    caches = {one.name for one in _caches("past_key_values", "past", real)}
+    caches |= {one.name for one in _caches("present", "total", real)}
+    kept = [one for one in graph.input if one.name not in caches]
+    given = [one for one in graph.output if one.name not in caches]
+    for one in kept:
+        if one.name == "position_ids":
+            one.type.tensor_type.elem_type = TensorProto.INT32
+    before, after = [], []
+    for layer in range(LAYERS):
+        parts = [f"{layer}.key", f"{layer}.value"]
+        past = [f"past_key_values.{part}" for part in parts]
+        for number, name in enumerate(past):
+            at = f"at_{layer}_{number}"
+            graph.initializer.append(
+                numpy_helper.from_array(np.array(number, np.int64), at)
+            )
+            before.append(helper.make_node("Gather", [f"past_{layer}", at], [name]))
+        whole = [f"whole_{part}" for part in parts]
+        first = f"first_{layer}"
+        graph.initializer.append(numpy_helper.from_array(np.array([0]), first))
+        for part, name in zip(parts, whole, strict=True):
+            after.append(
+                helper.make_node("Unsqueeze", [f"present.{part}", first], [name])
+            )
+        after.append(helper.make_node("Concat", whole, [f"present_{layer}"], axis=0))
+        for ports, stem, length in (
+            (kept, "past", "past"),
+            (given, "present", "total"),
+        ):
+            sizes: list[int | str] = [2, "batch", HEADS, length, HEAD]
+            ports.append(helper.make_tensor_value_info(f"{stem}_{layer}", real, sizes))
+    nodes = [*before, *graph.node, *after]
+    for node in nodes:
+        node.input[:] = [
+            "places" if name == "position_ids" else name for name in node.input
+        ]
+    wide = helper.make_node("Cast", ["position_ids"], ["places"], to=TensorProto.INT64)
+    made = helper.make_graph([wide, *nodes], "gpt2", kept, given, graph.initializer)
+    done: bytes = helper.make_model(
+        made, opset_imports=model.opset_import, ir_version=8
+    ).SerializeToString()
+    return done
+
+
 def write_folder(folder: Path, data: bytes) -> Path:
     """Write a folder as onnxruntime-genai takes it, and give it."""
     folder.mkdir(parents=True, exist_ok=True)

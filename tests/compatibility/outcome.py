@@ -8,34 +8,41 @@ from pathlib import Path
 
 from harness.agent.serve import serve
 from harness.catalogue.bindings import parse_bindings
-from harness.catalogue.describe import describe
+from harness.catalogue.language import describe_model
 from harness.clock import SystemClock
 from harness.domain.plan import Minimum
 from harness.domain.query import Outcome, OutputsChecked, TrialEnded
+from harness.domain.scenario import LlmDecode
+from harness.domain.workload import ModelArtifact
 from harness.errors import UsageError
 from harness.loadgen.transcript import Listener
 from harness.loadgen.wire import Order, Task, encode_order
 from harness.testing.builders import a_trial
 
 RUNS = "runs"
+_TALK = LlmDecode(prompt_tokens=(8,), output_tokens=12)
 
 
 def outcome_of(path: Path, shapes: tuple[str, ...], ranges: tuple[str, ...]) -> str:
     """Say ``runs``, ``runs, …`` with what was found, or ``refused: …``."""
     try:
-        found = describe(path, parse_bindings(shapes, ranges, None))
+        found = describe_model(path, parse_bindings(shapes, ranges, None))
     except UsageError as error:
         return f"refused: {error.what}"
+    talks = found.decoder is not None
+    trial = a_trial("model", _TALK if talks else None)
+    queries = 3 if talks else 20
     order = Order(
         task=Task.MEASURE,
         trial=replace(
-            a_trial(), minimum=Minimum(queries=20, duration_ns=0), baseline_ns=1000
+            trial, minimum=Minimum(queries=queries, duration_ns=0), baseline_ns=1000
         ),
         runtime="harness.runtimes.onnxrt:open_runtime",
         model_path=str(path),
         sha256=found.sha256,
         inputs=found.inputs,
         external=found.external,
+        decoder=found.decoder,
     )
     lines: list[bytes] = []
     serve(encode_order(order), lines.append, SystemClock())
@@ -45,13 +52,17 @@ def outcome_of(path: Path, shapes: tuple[str, ...], ranges: tuple[str, ...]) -> 
     if ended.outcome is not Outcome.DONE:
         return f"{ended.outcome}: {_what(ended.reason)}"
     (checked,) = [event for event in heard if isinstance(event, OutputsChecked)]
+    return ", ".join([RUNS, *_notes(found, checked)])
+
+
+def _notes(found: ModelArtifact, checked: OutputsChecked) -> list[str]:
     has_states = any(spec.follows is not None for spec in found.inputs)
-    notes = [
+    return [
         *(["outputs differ"] if checked.differing else []),
         *(["outputs are not finite"] if checked.non_finite else []),
         *(["states fed back"] if has_states else []),
+        *(["token by token, its cache fed back as it grows"] if found.decoder else []),
     ]
-    return ", ".join([RUNS, *notes])
 
 
 def _what(reason: str) -> str:

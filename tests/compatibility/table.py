@@ -56,7 +56,7 @@ REALS = (
     Real(
         file="corpus/tiny_gpt2_past.onnx",
         what="GPT-2 with cache, com.microsoft operators",
-        shapes=("seq_len=2", "past_seq_len=3"),
+        shapes=("context=512",),
     ),
     Real(file="corpus/lightgbm_zipmap.onnx", what="LightGBM with ZipMap"),
     Real(file="corpus/vww01_external/model.onnx", what="weights in a file beside"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.testing.decoders import decoder_bytes, write_folder
+from harness.testing.decoders import decoder_bytes, stacked, write_folder
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 ASKED = ("--prompt-tokens", "16", "--output-tokens", "8", "--users", "2")
@@ -58,6 +58,42 @@ def test_the_page_has_words_for_it_in_both_languages(finished: Path) -> None:
 
 def test_the_bundle_is_sound(duanping: Command, finished: Path) -> None:
     assert duanping("verify", finished).returncode == 0
+
+
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_a_decoder_in_a_file_is_asked_token_by_token(
+    duanping: Command, tmp_path: Path, *, is_stacked: bool
+) -> None:
+    joined = decoder_bytes(shares_cache=False)
+    model = tmp_path / "gpt2.onnx"
+    model.write_bytes(stacked(joined) if is_stacked else joined)
+
+    result = duanping(
+        "run", "--device", "smartphone", "--model", model, "--shape", "context=64",
+        "--prompt-tokens", "16", "--output-tokens", "8", "--preset", "rapid",
+        "--out", tmp_path, "--no-report", "--json",
+    )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    bundle = Path(json.loads(result.stdout)["bundle"])
+    with (bundle / "derived" / "estimates.csv").open(encoding="utf-8") as file:
+        found = {(row["measurand"], row["origin"]) for row in csv.DictReader(file)}
+    assert {("tpot_mean", "emulated"), ("ttft_mean", "host")} <= found
+
+
+def test_a_decoder_in_a_file_that_says_no_context_is_refused(
+    duanping: Command, tmp_path: Path
+) -> None:
+    model = tmp_path / "gpt2.onnx"
+    model.write_bytes(stacked(decoder_bytes(shares_cache=False)))
+
+    result = duanping("run", "--model", model, "--device", "smartphone")
+
+    assert result.returncode == 2
+    assert (
+        "This is a language model, and its graph does not say how long a context it "
+        f"was made for ({model}). Give it: --shape context=4096." in result.stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import numpy as np
 
 from harness.domain.plan import RuntimeSettings
 from harness.runtimes.base import Feeds, Inspection, ModelFile, Runtime, Tensor
-from harness.runtimes.onnxrt import OnnxSession, open_runtime
+from harness.runtimes.onnxrt import open_runtime
+from harness.runtimes.onnxsession import OnnxSession
 
 ELSEWHERE = ("192.0.2.1", 9)
 """An address that is nobody's (RFC 5737)."""

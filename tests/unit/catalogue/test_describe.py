@@ -195,6 +195,32 @@ def test_lengths_of_a_decoder_that_do_not_add_up_are_refused() -> None:
         bound(dims, "a=64,64,64")
 
 
+def test_a_mask_spans_past_and_new_whatever_its_axis_is_called() -> None:
+    dims: dict[str, Dims] = {
+        "input_ids": ["batch", "n"],
+        "attention_mask": ["batch", "span"],
+        "past_0": [2, "batch", 4, "kept", 8],
+    }
+
+    sizes = bound(dims, "n=3", "kept=5")
+
+    assert sizes["attention_mask"] == (1, 8)
+    with pytest.raises(ModelRejected, match="attention_mask' is 64, so it cannot be 8"):
+        bound(dims, "n=3", "kept=5", "span=64")
+
+
+def test_a_mask_without_names_is_bound_by_its_role_too() -> None:
+    dims: dict[str, Dims] = {
+        "input_ids": [1, 3],
+        "attention_mask": [1, None],
+        "past_key_values.0.key": [1, 4, 5, 8],
+    }
+
+    assert bound(dims)["attention_mask"] == (1, 8)
+    with pytest.raises(ModelRejected, match="attention_mask'"):
+        bound(dims, "attention_mask=1,64")
+
+
 def test_a_symbol_that_is_a_sum_is_computed() -> None:
     dims: dict[str, Dims] = {"a": [1, "past", "new"], "b": ["n", "past + new + 1"]}
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 
 from harness.catalogue.bindings import InputBindings
@@ -13,7 +14,7 @@ from harness.catalogue.language import (
     title_of,
 )
 from harness.domain.workload import DecoderFacts
-from harness.errors import ModelRejected, UsageError
+from harness.errors import ModelRejected, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
 from harness.testing.decoders import (
     CONTEXT,
@@ -22,6 +23,7 @@ from harness.testing.decoders import (
     VOCABULARY,
     WIDTH,
     decoder_bytes,
+    stacked,
     write_folder,
 )
 
@@ -52,6 +54,50 @@ def test_a_graph_says_its_vocabulary_itself(graph: Path) -> None:
     assert [one.name for one in found.inputs] == ["input_ids"]
     weights = 2 * VOCABULARY * WIDTH + 4 * LAYERS * WIDTH * WIDTH
     assert found.parameters == pytest.approx(weights, abs=8)
+
+
+def test_a_graph_with_the_lengths_of_the_exporters_is_taken(tmp_path: Path) -> None:
+    new, past = "sequence_length", "past_sequence_length"
+    for total in (f"{past} + {new}", "total_sequence_length"):
+        model = onnx.load_from_string(decoder_bytes())
+        lengths = {"sequence": new, "past": past, "total": total}
+        for value in (*model.graph.input, *model.graph.output):
+            for dim in value.type.tensor_type.shape.dim:
+                if dim.dim_param in lengths:
+                    dim.dim_param = lengths[dim.dim_param]
+        folder = write_folder(tmp_path / str(len(total)), model.SerializeToString())
+
+        found = describe_model(folder, NOTHING)
+        alone = describe_model(
+            folder / "model.onnx", InputBindings(shapes={"context": (64,)})
+        )
+
+        assert found.decoder is not None
+        assert alone.decoder is not None
+
+
+def test_a_past_in_one_tensor_is_a_language_model_too(tmp_path: Path) -> None:
+    path = tmp_path / "gpt2.onnx"
+    path.write_bytes(stacked(decoder_bytes(shares_cache=False)))
+
+    with pytest.raises(UsageError, match="--shape context=4096"):
+        describe_model(path, NOTHING)
+
+    found = describe_model(path, InputBindings(shapes={"context": (64,)}))
+    assert found.decoder == DecoderFacts(vocabulary=VOCABULARY, context=64)
+
+
+def test_a_decoder_that_asks_for_more_than_tokens_is_refused(tmp_path: Path) -> None:
+    model = onnx.load_from_string(decoder_bytes())
+    extra = onnx.helper.make_tensor_value_info(
+        "encoder_hidden_states", onnx.TensorProto.FLOAT, ["batch", "frames", 8]
+    )
+    model.graph.input.append(extra)
+    path = tmp_path / "whisper.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    with pytest.raises(Unsupported, match="feed the decoder's input 'encoder_hidden_"):
+        describe_model(path, InputBindings(shapes={"context": (64,)}))
 
 
 def test_a_folder_says_everything(folder: Path) -> None:

@@ -126,3 +126,37 @@ def test_a_suite_that_says_nonsense_about_stages_is_refused_at_its_place(
         load_suite(path)
 
     assert "/workload/" in str(error.value)
+
+
+PAGE = Workload(
+    id="page",
+    model="page",
+    title_zh="整页",
+    title_en="Page",
+    scenarios=(SingleStream(),),
+    stages=(
+        Stage(name="detect", model="ocr-page"),
+        Stage(name="crop", step="crop-lines", takes=("text", "page"), gives="line"),
+        Stage(name="recognise", model="ocr-line", samples=8),
+    ),
+)
+
+
+def test_a_stage_may_take_several_samples_in_one_call(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.onnx" for name in PAGE.models}
+    for name, path in files.items():
+        path.write_text(name)
+    index = load_index()
+
+    found = pipeline_artifact(PAGE, Scheme.U8S8, index, files)
+
+    (lines,) = found.stages[2].inputs
+    assert (lines.shape, lines.has_batch_axis) == ((8, 1, 32, 320), False)
+    once = index.entry("ocr-line").macs
+    assert found.macs == index.entry("ocr-page").macs + 8 * once
+
+
+@pytest.mark.parametrize("stage", [{"step": "ctc-decode", "takes": ("a",)}, {}])
+def test_only_a_model_takes_several_samples(stage: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="a model takes 1 sample or more"):
+        Stage(name="s", gives="b", samples=2 if stage else 0, **stage)  # type: ignore[arg-type]

@@ -220,13 +220,40 @@ def test_an_operator_that_came_with_a_later_opset_is_refused(
 
 
 def test_an_unknown_domain_is_named(make_model: Make, save_model: Save) -> None:
-    node = helper.make_node("Quant", ["x"], ["y"], domain="onnx.brevitas")
-    model = make_model([node], opsets={"": 13, "onnx.brevitas": 2})
+    node = helper.make_node("Quant", ["x"], ["y"], domain="ai.acme")
+    model = make_model([node], opsets={"": 13, "ai.acme": 2})
 
     sentence = refusal_of(save_model(model)).sentence()
 
-    for part in ("onnx.brevitas", "opset 2", "Quant", "gives 'y'"):
+    for part in ("ai.acme", "opset 2", "Quant", "gives 'y'"):
         assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("domain", "library"),
+    [("onnx.brevitas", "Brevitas"), ("ai.onnx.contrib", "onnxruntime-extensions")],
+)
+def test_a_domain_of_a_known_library_is_refused_with_its_name(
+    make_model: Make, save_model: Save, domain: str, library: str
+) -> None:
+    node = helper.make_node("Quant", ["x"], ["y"], domain=domain)
+    model = make_model([node], opsets={"": 13, domain: 2})
+
+    sentence = refusal_of(save_model(model)).sentence()
+
+    assert f"'{domain}' is that of {library}" in sentence
+    assert f"Export the model without {library}" in sentence
+
+
+def test_a_graph_that_a_provider_compiled_is_refused_wherever_it_lies(
+    make_model: Make, save_model: Save
+) -> None:
+    node = helper.make_node("EPContext", ["x"], ["y"], domain="com.microsoft")
+    model = make_model([node], opsets={"": 13, "com.microsoft": 1})
+
+    sentence = refusal_of(save_model(model)).sentence()
+
+    assert "compiled for a provider that it does not name" in sentence
 
 
 def test_an_unknown_operator_hidden_in_a_branch_is_found(

@@ -107,6 +107,24 @@ def test_samples_that_do_not_fit_are_refused(
     assert "Traceback" not in done.stderr
 
 
+def test_labels_that_the_outputs_do_not_fit_are_refused_before_anything_is_made(
+    duanping: Command, tmp_path: Path
+) -> None:
+    items = tmp_path / "items.npz"
+    masks = np.zeros((9, 3, 3), np.int64)
+    np.savez(items, x=np.ones((9, WIDTH), np.float32), labels=masks)
+    out = tmp_path / "int8.onnx"
+
+    done = duanping(
+        *("quantise", a_classifier(tmp_path), "--mode", "dynamic", "--out", out),
+        *("--dataset", items, "--metric", "miou"),
+    )
+
+    assert done.returncode == 2
+    assert "Outputs and labels do not fit the metric miou" in done.stderr
+    assert not out.exists()
+
+
 def test_a_model_that_is_quantised_already_is_refused(
     duanping: Command, tmp_path: Path
 ) -> None:

@@ -23,7 +23,8 @@ import onnxruntime
 MODELS = Path(__file__).resolve().parents[3] / "models"
 TINY = ("dscnn-kws", "sww-dscnn", "resnet8-ic", "mobilenetv1-025-vww", "fcae-ad")
 SMALL = (*TINY, "cnn1d-har", "cnn1d-ecg", "cnn1d-fall", "cnn1d-vib", "tcn-nav")
-ALL = (*SMALL, "gru-dns", "cnn2d-radar", "gaze-hourglass", "mobilenetv2")
+LARGER = ("mobilenetv2", "palm-det", "hand-landmark", "ocr-page", "clip-vit-s16")
+ALL = (*SMALL, "gru-dns", "cnn2d-radar", "gaze-hourglass", *LARGER)
 
 PUBLISHED_MACS = {
     # Banbury et al., MLPerf Tiny Benchmark, 2021, and the sizes of its TFLite files

@@ -30,9 +30,9 @@ REQUIRED = KEYS | {"LlmDecode": {"prompt_tokens", "output_tokens"}}
 TIER_WORDS: dict[str, set[str]] = {
     # the workloads that rows of the tier set name for each class
     "wearable": {"kws", "sww", "vww", "ic", "ad", "har", "ecg", "dns"},
-    "xr": {"hand", "gaze", "depth", "det", "sww"},
+    "xr": {"hand", "gaze", "depth", "det", "sww", "pose", "seg"},
     "smartphone": {"mbv2", "det", "nlp", "seg", "asr_chunk", "llm"},
-    "computer": {"det", "mbv2", "nlp", "llm"},
+    "computer": {"det", "mbv2", "nlp", "llm", "clip"},
     "smart_home": {
         "kws",
         "sww",
@@ -41,8 +41,9 @@ TIER_WORDS: dict[str, set[str]] = {
         "food",
         "tvsr",
         "voice_e2e",
+        "asr_chunk",
     },
-    "industrial": {"ad", "vib", "defect", "ocr_line"},
+    "industrial": {"ad", "vib", "defect", "ocr_line", "ocr"},
     "commercial": {
         "face",
         "face_det",
@@ -50,9 +51,10 @@ TIER_WORDS: dict[str, set[str]] = {
         "sku",
         "face_e2e",
         "ocr_line",
+        "ocr",
         "asr_chunk",
     },
-    "other": {"fall_imu", "fall_radar", "pose", "ecg", "nav"},
+    "other": {"fall_imu", "fall_radar", "pose", "ecg", "nav", "sww"},
 }
 
 
@@ -136,9 +138,40 @@ def test_a_class_with_a_core_row_on_heat_has_a_sustained_load(name: str) -> None
     assert "Sustained" in {scenario["kind"] for scenario in scenarios(name)}
 
 
-@pytest.mark.parametrize("name", ["wearable", "xr", "smart_home"])
+@pytest.mark.parametrize("name", ["wearable", "xr", "smart_home", "other"])
 def test_the_wake_word_runs_at_its_hop_where_it_is_always_on(name: str) -> None:
     (wake,) = (one for one in suite(name)["workload"] if one["id"] == "sww")
 
     (always_on,) = (one for one in wake["scenario"] if one["kind"] == "Periodic")
     assert always_on["period"] == always_on["deadline"] == "32 ms"
+
+
+NO_STAND_IN = {"tvsr_frame", "llm1.5", "llm3", "llm8", "llm_s"}
+"""Only a television has the first; language models of a size are the user's own."""
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_row_of_the_tier_set_finds_its_workload_in_the_suite(name: str) -> None:
+    path = MODELS.parent / "device_profiles" / "tiers" / "2026.1.toml"
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["classes"][name]["rows"]
+
+    asked = {workload for row in rows for workload in row.get("workloads", ())}
+
+    there = {workload["id"] for workload in suite(name)["workload"]}
+    assert asked - there <= NO_STAND_IN
+
+
+@pytest.mark.parametrize(
+    ("name", "workload", "stages"),
+    [
+        ("xr", "hand", ["palm-det", "crop-peak", "hand-landmark"]),
+        ("commercial", "ocr", ["ocr-page", "crop-lines", "ocr-line", "ctc-decode"]),
+        ("industrial", "ocr", ["ocr-page", "crop-lines", "ocr-line", "ctc-decode"]),
+    ],
+)
+def test_a_detector_feeds_what_reads_its_finds(
+    name: str, workload: str, stages: list[str]
+) -> None:
+    (found,) = (one for one in suite(name)["workload"] if one["id"] == workload)
+
+    assert [one.get("model") or one["step"] for one in found["stage"]] == stages

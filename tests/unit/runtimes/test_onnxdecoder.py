@@ -19,6 +19,7 @@ from harness.testing.decoders import (
     LAYERS,
     VOCABULARY,
     decoder_bytes,
+    stacked,
 )
 
 PROMPTS = ([3, 1, 4, 1, 5, 9, 2, 6], [27, 18, 28], [8, 2, 8, 4, 5])
@@ -70,6 +71,15 @@ def test_a_cache_changes_nothing_of_what_is_said(*, shares_cache: bool) -> None:
         said = [alone(decoder, prompt, 10) for prompt in PROMPTS]
 
     assert said == [by_hand(prompt, 10) for prompt in PROMPTS]
+
+
+def test_a_key_and_a_value_in_one_past_say_the_same() -> None:
+    with ready(stacked(decoder_bytes(shares_cache=False))) as decoder:
+        said = [alone(decoder, prompt, 10) for prompt in PROMPTS]
+        size = decoder.cache_bytes_per_token
+
+    assert said == [by_hand(prompt, 10) for prompt in PROMPTS]
+    assert size == 2 * LAYERS * HEADS * HEAD * 4
 
 
 def test_users_with_contexts_of_any_length_take_steps_together() -> None:

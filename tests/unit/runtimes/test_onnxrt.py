@@ -191,6 +191,20 @@ def test_a_provider_that_is_not_there_is_never_replaced_by_the_cpu(
     assert "CPUExecutionProvider" in caught.value.remedy
 
 
+def test_what_a_provider_compiles_is_counted_though_its_kernels_are_hidden(
+    runtime: OnnxRuntime,
+) -> None:
+    """OpenVINO runs on processors: pip install onnxruntime-openvino, elsewhere."""
+    if "OpenVINOExecutionProvider" not in runtime.identify()["providers"]:
+        pytest.skip("this onnxruntime has no provider that compiles graphs")
+    settings = RuntimeSettings(provider="OpenVINOExecutionProvider")
+
+    found = runtime.inspect(a_file(quantised_convolution()), settings)
+
+    assert set(found.placement) == {"OpenVINOExecutionProvider"}
+    assert found.quantised_nodes is None
+
+
 def test_an_unknown_optimisation_level_names_those_that_exist(
     runtime: OnnxRuntime,
 ) -> None:

@@ -9,7 +9,9 @@ from harness.runtimes.steps import (
     FUNCTIONS,
     GALLERY,
     argmax_tokens,
+    crop_lines,
     crop_peak,
+    ctc_decode,
     log_mel,
     match_gallery,
     room_for,
@@ -41,6 +43,41 @@ def test_a_crop_at_the_edge_stays_inside_the_frame() -> None:
     crop_peak([maps, frame], crop)
 
     assert (crop[0, 0] == frame[0, 0, 36:, 52:]).all()
+
+
+def test_lines_are_cut_where_the_text_is_from_the_top_on() -> None:
+    # a page of 190 x 100 pixels whose map is a fifth as large: a line is two rows of it
+    shares = np.zeros((1, 1, 38, 20), np.float32)
+    page = np.zeros((1, 1, 190, 100), np.float32)
+    for number, (row, left, right) in enumerate([(30, 2, 10), (4, 5, 20), (12, 0, 4)]):
+        shares[0, 0, row : row + 2, left:right] = 1.0
+        page[0, 0, 5 * row : 5 * row + 10, 5 * left : 5 * right] = number + 1
+    lines = np.full((3, 1, 4, 16), -1.0, np.float32)
+
+    crop_lines([shares, page], lines)
+
+    assert [sorted(set(line.ravel().tolist())) for line in lines] == [[2], [3], [1]]
+
+
+def test_as_many_lines_are_cut_as_are_asked_for_though_the_page_is_empty() -> None:
+    lines = np.full((8, 1, 4, 16), -1.0, np.float32)
+
+    crop_lines([np.zeros((1, 1, 38, 20)), np.ones((1, 1, 190, 100))], lines)
+
+    assert (lines == 1.0).all()
+
+
+def test_a_path_is_read_line_by_line_without_repeats_and_blanks() -> None:
+    paths = [[0, 2, 2, 0, 2, 3], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]]
+    tokens = np.zeros((3, 6), np.int64)
+
+    ctc_decode([np.eye(4)[paths]], tokens)
+
+    assert tokens.tolist() == [
+        [2, 2, 3, -1, -1, -1],
+        [1, -1, -1, -1, -1, -1],
+        [-1, -1, -1, -1, -1, -1],
+    ]
 
 
 def test_a_tone_lights_the_bands_of_its_pitch() -> None:
@@ -84,6 +121,7 @@ def test_an_embedding_is_nearest_to_itself_whatever_its_length() -> None:
 
 
 def test_a_step_that_ends_nothing_is_refused() -> None:
-    assert room_for("match-gallery").shape == (1, GALLERY)
+    assert room_for("match-gallery", []).shape == (1, GALLERY)
+    assert room_for("ctc-decode", [np.zeros((8, 80, 30))]).shape == (8, 80)
     with pytest.raises(Unsupported, match="'crop-peak' ends nothing"):
-        room_for("crop-peak")
+        room_for("crop-peak", [])

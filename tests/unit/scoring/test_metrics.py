@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.domain.labelled import Metric
-from harness.scoring.scorers import score_item, sketch_item
+from harness.scoring.scorers import Beside, score_item, sketch_item
 from harness.scoring.sequences import edits
 from harness.scoring.values import resampler, value_of
 
-NOTHING = np.zeros(1)
+NOTHING = Beside(first=np.zeros(1))
 
 
-def value(metric: Metric, answers: Sequence[tuple[Any, Any]]) -> float:
+def value(
+    metric: Metric, answers: Sequence[tuple[Any, Any]], beside: Beside = NOTHING
+) -> float:
     """Score (outputs, label) pairs; a lone output stands for one."""
     rows = [
         score_item(
@@ -25,7 +27,7 @@ def value(metric: Metric, answers: Sequence[tuple[Any, Any]]) -> float:
             item,
             outputs if isinstance(outputs, tuple) else (np.asarray(outputs),),
             np.asarray(label),
-            NOTHING,
+            beside,
         )
         for item, (outputs, label) in enumerate(answers)
     ]
@@ -71,7 +73,11 @@ def test_the_area_is_mann_whitney_s_u(seed: int, items: int) -> None:
 def test_an_autoencoder_is_scored_by_its_error() -> None:
     rows = [
         score_item(
-            Metric.AUC_RECONSTRUCTION, n, (np.ones(4),), np.asarray(is_odd), first
+            Metric.AUC_RECONSTRUCTION,
+            n,
+            (np.ones(4),),
+            np.asarray(is_odd),
+            Beside(first=first),
         )
         for n, (first, is_odd) in enumerate([(np.ones(4), 0), (np.zeros(4), 1)])
     ]
@@ -110,6 +116,34 @@ def test_words_are_read_from_ctc_scores() -> None:
 
     assert value(Metric.WER, [(path, [2, 2, 3, -1])]) == 1.0
     assert value(Metric.WER, [(path, [2, 3, -1, -1])]) == 0.5
+
+
+SPELT = Beside(first=np.zeros(1), tokens=("", "▁turn", "▁on", "▁off", "n", "开", "灯"))
+
+
+def path_of(*tokens: int) -> np.ndarray:
+    """Scores of a path with a blank behind every token."""
+    return np.eye(7)[[part for token in tokens for part in (token, 0)]]
+
+
+def test_words_and_characters_are_counted_in_the_text_that_tokens_spell() -> None:
+    answers = [(path_of(1, 3), "turn on"), (path_of(1, 2), "turn on")]
+
+    # one word of four is wrong; "off" for "on" are two edits of 14 characters
+    assert value(Metric.WER, answers, SPELT) == 0.75
+    assert value(Metric.CER, answers, SPELT) == pytest.approx(1 - 2 / 14)
+
+
+def test_a_script_without_spaces_is_one_word_and_several_characters() -> None:
+    answers = [(path_of(5), "开灯")]
+
+    assert value(Metric.WER, answers, SPELT) == 0.0
+    assert value(Metric.CER, answers, SPELT) == 0.5
+
+
+def test_a_token_that_is_spelt_nowhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="token 9 is none of its 7 tokens"):
+        value(Metric.WER, [(np.array([9]), "turn")], SPELT)
 
 
 def test_a_sequence_is_exact_or_not() -> None:
@@ -162,6 +196,13 @@ def test_a_true_box_answers_for_one_detection_only() -> None:
 
 def test_the_wrong_class_is_no_hit() -> None:
     assert value(Metric.MAP, [(boxes([0, 0, 10, 10, 0.9, 2]), TRUTH)]) == 0.0
+
+
+def test_a_hundred_detections_of_each_class_count_and_not_of_all_together() -> None:
+    noise = [[90, 90, 95, 95, 0.9, 2]] * 150
+    found = boxes(*noise, [0, 0, 10, 10, 0.1, 1])
+
+    assert value(Metric.MAP, [(found, TRUTH)]) == pytest.approx(1.0)
 
 
 def test_boxes_scores_and_classes_may_be_three_outputs() -> None:

@@ -4,53 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from scoredrecords import Reals, a_scored_record, figure, figures
 
 from harness.domain.estimate import Estimate, Withheld
-from harness.domain.labelled import LabelledData, Metric, Source
-from harness.domain.query import ItemsScored, RepeatsProbed
-from harness.domain.record import RunRecord
-from harness.scoring.rows import pack
+from harness.domain.labelled import Metric
+from harness.domain.query import RepeatsProbed
 from harness.stats.estimating import estimate
 from harness.stats.findings import find
 from harness.stats.memoryprobe import find_memory
-from harness.testing.builders import SHA, a_plan, a_record, a_trial, a_trial_record
-
-Reals = NDArray[np.float64]
-TRIAL = replace(a_trial(), is_scored=True)
-
-
-def scored(source: Source, metric: Metric, values: Reals) -> ItemsScored:
-    rows = np.column_stack((np.arange(len(values)), values))
-    return ItemsScored(
-        trial=TRIAL.id,
-        model=TRIAL.model,
-        source=source,
-        metric=metric.value,
-        items=len(values),
-        width=values.shape[1],
-        packed=pack(rows),
-    )
-
-
-def a_scored_record(
-    metric: Metric, mine: Reals, parent: Reals | None, *, floor: float | None = None
-) -> RunRecord:
-    """Make the record of an emulated device whose file was answered on the host."""
-    events = [scored(Source.REFERENCE, metric, mine)]
-    if parent is not None:
-        events.append(scored(Source.PARENT, metric, parent))
-    data = LabelledData(
-        name="items.npz",
-        sha256=SHA,
-        items=len(mine),
-        metric=metric,
-        parent="" if parent is None else TRIAL.model,
-        floor=floor,
-    )
-    plan = replace(a_plan([TRIAL]), labelled={"kws": data})
-    trial = replace(a_trial_record(TRIAL), scored=tuple(events))
-    return replace(a_record(["kws"], runs=1), plan=plan, trials=(trial,))
 
 
 def top1(hits: Reals) -> Reals:
@@ -60,17 +21,6 @@ def top1(hits: Reals) -> Reals:
 
 def hits(right: int, items: int) -> Reals:
     return (np.arange(items) < right).astype(float)
-
-
-def figures(record: RunRecord) -> dict[str, Estimate | Withheld]:
-    estimates, withheld = estimate(record)
-    return {one.measurand.name: one for one in (*withheld, *estimates)}
-
-
-def figure(record: RunRecord, name: str) -> Estimate:
-    found = figures(record)[name]
-    assert isinstance(found, Estimate), found
-    return found
 
 
 def test_retention_is_the_quantised_metric_over_the_parent_s() -> None:

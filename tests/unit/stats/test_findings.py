@@ -137,6 +137,11 @@ def test_every_code_that_is_derived_is_a_code() -> None:
             "fallback",
             Severity.CONDITIONAL,
         ),
+        (
+            loaded(placement={"Other": 10}),
+            "provider-unused",
+            Severity.INVALIDATING,
+        ),
     ],
 )
 def test_what_a_trial_shows_is_found_on_the_device_and_noted_on_the_host(
@@ -149,6 +154,22 @@ def test_what_a_trial_shows_is_found_on_the_device_and_noted_on_the_host(
 
     assert (on_device.severity, on_device.subject) == (severity, DEVICE)
     assert (on_host.severity, on_host.subject) == (Severity.NOTE, HOST)
+
+
+@pytest.mark.parametrize(
+    ("provider", "is_found"), [("CPUExecutionProvider", False), ("Other", True)]
+)
+def test_where_operators_ran_is_asked_of_every_provider_but_the_processor(
+    provider: str, *, is_found: bool
+) -> None:
+    def unread(trial: TrialRecord) -> TrialRecord:
+        settings = replace(trial.trial.settings, provider=provider)
+        asked = replace(trial, trial=replace(trial.trial, settings=settings))
+        return loaded(placement={})(asked)
+
+    found = findings_of(changed(a_record(["kws"]), DEVICE, unread))
+
+    assert ("placement-not-read" in found) is is_found
 
 
 @pytest.mark.parametrize(
