@@ -1,4 +1,4 @@
-"""``python -m harness.targets.runner``: build the C runner for machines without Python."""
+"""``python -m harness.targets.runner``: build the C runner for other machines."""
 
 import argparse
 import platform

@@ -81,7 +81,7 @@ def require_bundle(machine: str, where: str) -> Bundle:
 
 
 def keep_bundle(folder: Path, machine: str, loader: str) -> Bundle:
-    """Copy the files of a folder into the cache, as what a machine is given from now on."""
+    """Copy a folder into the cache, as what its machine is given from now on."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         digest.update(f"{digest_of([path])}  {path.name}\n".encode())

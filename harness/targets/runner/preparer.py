@@ -1,4 +1,4 @@
-"""What makes an order fit for a runner: refused where it cannot, prepared where it can."""
+"""What makes an order fit for a runner; what it cannot do is refused here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
