@@ -17,9 +17,9 @@ _LOOK = 'uname -m && printf "%s\\n" "${HOME:-/}"'
 
 
 def fit_runner(
-    shell: Shell, board: Board, clock: Clock, *, instead: str = ""
+    shell: Shell, board: Board, clock: Clock, *, python: Unsupported | None = None
 ) -> Fitted:
-    """Have the runner on the board; `instead` says why not the agent in Python.
+    """Have the runner on the board; `python` says why not the agent in Python.
 
     Raises Unsupported where none was built for the board's machine, or where the board
     does not execute it; TargetError where it takes no files.
@@ -28,8 +28,9 @@ def fit_runner(
     try:
         bundle = require_bundle(machine, shell.where)
     except Unsupported as error:
-        reason = f"{instead}; and {_lowered(error.what)}" if instead else error.what
-        raise Unsupported(reason, where=error.where, remedy=error.remedy) from error
+        if python is None:
+            raise
+        raise _neither(python, error) from error
     folder = str(PurePosixPath(home, board.folder))
     place = f"{folder}/agent/{bundle.sha256[:_SHORT]}"
     fitted = Fitted(
@@ -108,5 +109,11 @@ def _succeeds(shell: Shell, clock: Clock, command: list[str]) -> bool:
     return shell.run(command, Deadline.after(_ASK_S, clock)).status == 0
 
 
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _neither(python: Unsupported, runner: Unsupported) -> Unsupported:
+    """Say what both agents lack, and what to do for either."""
+    lacks = runner.what[:1].lower() + runner.what[1:]
+    return Unsupported(
+        f"{python.what}; and {lacks}",
+        where=runner.where,
+        remedy=f"{runner.remedy} Or: {python.remedy}",
+    )
