@@ -8,7 +8,13 @@ from harness.errors import DeployMismatch, TargetError, Unsupported
 from harness.links.filedigest import digest_of
 from harness.links.shell import Shell
 from harness.targets.fitted import Fitted
-from harness.targets.runner.bundle import RUNNER, Bundle, machine_of, require_bundle
+from harness.targets.runner.bundle import (
+    LIBRARY,
+    RUNNER,
+    Bundle,
+    machine_of,
+    require_bundle,
+)
 
 _ASK_S = 60.0
 _SHORT = 16
@@ -64,13 +70,18 @@ def _look(shell: Shell, clock: Clock) -> tuple[str, str]:
 def _push(
     shell: Shell, clock: Clock, fitted: Fitted, bundle: Bundle, place: str
 ) -> None:
-    """Send the files, and have the runner itself read them back."""
+    """Send the files, and have the runner itself read them back.
+
+    The library is by far the largest, and is sent once the runner is seen to start.
+    """
     there = [f"{place}/{file.name}" for file in bundle.files]
     for file, to in zip(bundle.files, there, strict=True):
-        shell.push(file, to)
+        if file.name != LIBRARY:
+            shell.push(file, to)
     executable = [f"{place}/{bundle.loader}", f"{place}/{RUNNER}"]
     _succeeds(shell, clock, ["chmod", "755", *executable])
     _require_start(shell, fitted, bundle)
+    shell.push(bundle.folder / LIBRARY, f"{place}/{LIBRARY}")
     found, wanted = fitted.digest(shell, there), digest_of(bundle.files)
     if found != wanted:
         raise DeployMismatch(
