@@ -20,7 +20,15 @@ from harness.targets.runner.bundle import (
     keep_bundle,
 )
 
-OPTIONS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-s")
+OPTIONS = (
+    "-std=c11",
+    "-D_GNU_SOURCE",
+    "-D_FILE_OFFSET_BITS=64",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-s",
+)
 LIBRARIES = ("-lm", "-ldl", "-pthread")
 _C_LIBRARIES = (
     "libc.so.6",
