@@ -219,6 +219,18 @@ class TestEndings:
         assert ended.outcome is Outcome.REFUSED
         assert "onnxruntime refuses the model" in ended.reason
 
+    def test_a_refused_model_leaves_no_file_behind(
+        self, runner: Bundle, tmp_path: Path
+    ) -> None:
+        room = tmp_path / "room"
+        room.mkdir()
+        order = an_order(tmp_path, b"this is no model")
+        order = replace(order, task=Task.INSPECT)
+        _, ended = answered(runner, order, TMPDIR=str(room))
+
+        assert ended.outcome is Outcome.REFUSED
+        assert not list(room.iterdir())
+
     def test_inputs_of_another_size_are_refused(
         self, runner: Bundle, tmp_path: Path
     ) -> None:
