@@ -6,13 +6,13 @@ from typing import Any
 from harness.clock import Deadline
 from harness.domain.plan import Trial
 from harness.domain.profile import Conditions
-from harness.domain.query import Noted, TrialEnded, TrialEvent
+from harness.domain.query import AnswersGiven, Noted, TrialEnded, TrialEvent
 from harness.domain.sut import ConditionsReached
-from harness.errors import LinkError, TargetError
+from harness.errors import LinkError, TargetError, Unsupported
 from harness.loadgen.transcript import Done, Hello, Listener
 from harness.targets.base import Deployment
 from harness.targets.board.job import Asked, Job, Series, encode_series
-from harness.targets.fitting import answer
+from harness.targets.fitted import answer
 from harness.targets.follower import parsed
 from harness.targets.remote import RemoteTarget
 
@@ -83,6 +83,18 @@ def leave(target: RemoteTarget, name: str, order: Order) -> None:
         )
 
 
+def require_able(target: RemoteTarget) -> None:
+    """Raise Unsupported for a board whose agent keeps no series of trials."""
+    if target.fitted.is_runner:
+        raise Unsupported(
+            "The C runner executes no run with nobody there",
+            where=target.shell.where,
+            remedy="Leave --detached out: one trial goes on while the link is away "
+            "(detached = true in lab.toml lets it go on purpose). Or install Python "
+            "3.11 and onnxruntime on the board.",
+        )
+
+
 def look(target: RemoteTarget, name: str) -> Standing:
     """Ask how far a run is."""
     command = target.fitted.command("look", _folder(target, name))
@@ -114,8 +126,8 @@ def collect(target: RemoteTarget, name: str, number: int) -> Collected:
                 match listener.take(line):
                     case Done():
                         is_done = True
-                    case Hello():
-                        pass
+                    case Hello() | AnswersGiven():
+                        pass  # a runner gives answers, and keeps no series
                     case event:
                         events.append(event)
             case _:
