@@ -11,6 +11,7 @@
     ├─ EquipmentError           exit 3  something on the bench
     │  ├─ LinkError                     LinkTimeout*  LinkClosed*
     │  ├─ TargetError                   DeployMismatch ConditionNotReached AgentDied*
+   │  │                                ConditionNotPutBack
     │  ├─ MeterError                    OverRange  ReadingsLost  NotCalibrated
     │  │                                SupplyChanged  ReaderDied*
     │  └─ StorageError                  the record cannot be written
@@ -156,6 +157,12 @@ class ConditionNotReached(TargetError):
     """A required condition (temperature, governor …) was not reached."""
 
     code = "condition-not-reached"
+
+
+class ConditionNotPutBack(TargetError):
+    """What was set on a device for a run could not be put back."""
+
+    code = "condition-not-put-back"
 
 
 class AgentDied(TargetError):
