@@ -210,6 +210,7 @@ def collect(found: Found, writer: RecordWriter, desk: Desk) -> Gathered:
     Raises LinkError where a trial's journal does not come whole.
     """
     missing: list[str] = []
+    collected = 0
     pairs = ""
     for number, trial in enumerate(_trials(writer.plan)):
         if trial.id in writer.finished_trials:
@@ -223,7 +224,9 @@ def collect(found: Found, writer: RecordWriter, desk: Desk) -> Gathered:
         writer.begin(trial, replace(one.conditions, ambient_degc=desk.ambient_degc))
         for event in _completed(trial, one.events, notes, desk):
             writer.add(event)
-        if trial.id not in writer.finished_trials:
+        if trial.id in writer.finished_trials:
+            collected += 1
+        else:
             missing.append(ABORTED)
     if found.standing.not_put_back:
         writer.find(
@@ -234,7 +237,7 @@ def collect(found: Found, writer: RecordWriter, desk: Desk) -> Gathered:
             )
         )
     return Gathered(
-        collected=found.standing.ended,
+        collected=collected,
         missing=tuple(missing),
         not_put_back=found.standing.not_put_back,
         clock_pairs=pairs,

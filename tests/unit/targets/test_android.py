@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import Deadline, SystemClock
 from harness.domain.board import Board
 from harness.domain.profile import Conditions
 from harness.domain.query import Noted, Outcome, QueryBlock, TrialEnded, TrialEvent
-from harness.errors import Unsupported
+from harness.errors import ConditionNotPutBack, ConditionNotReached, Unsupported
 from harness.plugins import Address
 from harness.targets.adb import open_target
 from harness.targets.board.android import PhoneKernel, phone_facts
@@ -21,6 +22,7 @@ from harness.testing.adbdbench import running_adbd, why_not
 from harness.testing.agentcontract import copying_model, short_trial
 from harness.testing.builders import a_profile
 from harness.testing.sshdbench import Cable, laid_cable
+from harness.units import NS_PER_S
 
 BATTERY = """Current Battery Service state:
   AC powered: false
@@ -95,6 +97,9 @@ class Desk:
     cable: Cable
     folder: Path
 
+    def is_awake(self) -> bool:
+        return "Awake" in (self.folder / "power").read_text()
+
     def open(self, **more: str) -> AbstractContextManager[RemoteTarget]:
         known = {"python": sys.executable, "folder": str(self.folder / "phone")}
         address = Address.parse(f"android@adb:127.0.0.1:{self.cable.port}")
@@ -106,12 +111,24 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     if why_not():
         pytest.skip(why_not())
     folder = tmp_path_factory.mktemp("adbd")
+    (folder / "airplane").write_text("0\n")
+    (folder / "power").write_text("  mWakefulness=Awake\n")
+    dumps = f"[ $1 = power ] && cat {folder}/power\n"
+    dumps += f"[ $1 = battery ] && cat <<E\n{BATTERY.format(usb='true')}E\n"
     for command, body in (
         (
             "getprop",
             "".join(f"[ $1 = {k} ] && echo {v}\n" for k, v in PROPERTIES.items()),
         ),
-        ("dumpsys", f"[ $1 = battery ] && cat <<E\n{BATTERY.format(usb='true')}E\n"),
+        ("dumpsys", dumps),
+        ("settings", f"cat {folder}/airplane\n"),
+        (
+            "input",
+            (
+                f"[ -e {folder}/stuck ] && exit 1\ncase $2 in 223) to=Asleep;; "
+                f"*) to=Awake;; esac\necho mWakefulness=$to > {folder}/power\n"
+            ),
+        ),
     ):
         path = folder / "bin" / command
         path.parent.mkdir(exist_ok=True)
@@ -164,3 +181,61 @@ def test_a_cable_that_is_pulled_and_plugged_again_costs_no_event(
     assert sum(len(block.completed_ns) for block in blocks) == ended.queries
     notes = {event.key: event.value for event in events if isinstance(event, Noted)}
     assert notes["link_lost"] == "1 times"
+
+
+def test_a_phone_sleeps_through_a_trial_and_is_woken_after_it(desk: Desk) -> None:
+    with desk.open() as target, target.prepare(Conditions(screen="off")) as reached:
+        assert not desk.is_awake()
+
+    assert desk.is_awake()
+    assert reached.screen == "off"
+    assert reached.set_from == {"android:screen": "on"}
+
+
+def test_a_phone_is_woken_although_the_run_ends_in_an_interrupt(desk: Desk) -> None:
+    def run() -> None:
+        with desk.open() as target, target.prepare(Conditions(screen="off")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+    assert desk.is_awake()
+
+
+def test_a_phone_that_was_lost_in_the_middle_puts_itself_back(desk: Desk) -> None:
+    with desk.open() as target, target.prepare(Conditions(screen="off")):
+        desk.cable.cut()
+
+    clock = SystemClock()
+    until = Deadline.after(20.0, clock)
+    while not desk.is_awake() and not until.is_over():
+        clock.wait_until(clock.now_ns() + NS_PER_S // 10)
+    desk.cable.plug()
+    assert desk.is_awake()
+
+
+def test_a_phone_that_cannot_be_put_back_is_told_with_the_command(desk: Desk) -> None:
+    stuck = desk.folder / "stuck"
+
+    def run() -> None:
+        with desk.open() as target, target.prepare(Conditions(screen="off")):
+            stuck.touch()
+
+    with pytest.raises(ConditionNotPutBack, match="by hand: adb shell input keyevent"):
+        run()
+    stuck.unlink()
+    with desk.open() as target, target.prepare(Conditions()) as reached:
+        assert desk.is_awake()
+
+    assert reached.recovered == ("screen: android:screen",)
+
+
+def test_radios_of_a_phone_that_is_reached_through_the_air_stay_on(desk: Desk) -> None:
+    with desk.open() as target, pytest.raises(ConditionNotReached, match="by radio"):
+        target.prepare(Conditions(radios="off")).__enter__()
+
+    wished = Conditions(radios="off", wished=("radios",))
+    with desk.open() as target, target.prepare(wished) as reached:
+        assert reached.radios == "on"
+    assert "by radio" in reached.missed["radios"]
