@@ -218,7 +218,8 @@ class _Stand:
             return ""
         model = self._bench.plan.model(trial.model)
         sut = self._suts[trial.target, trial.arm]
-        return why_too_large(model, self._bench.paths[trial.model], sut)
+        path, profile = self._bench.paths[trial.model], self._bench.plan.profile
+        return why_too_large(model, path, sut, profile)
 
     def deployment(self, trial: Trial) -> Deployment:
         key = (trial.target, trial.arm, trial.model)

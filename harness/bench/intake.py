@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.bench.asking import CPU
 from harness.bench.inspecting import placement
 from harness.bench.labelling import Labelled, own_items, shipped_items
+from harness.bench.memoryguard import require_room
 from harness.bench.meteruse import meter_use, require_claim
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
@@ -130,6 +131,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     is_emulated = target.startswith(EMULATED)
     if is_emulated:
         require_no_link(Address.parse(target))
+    if request.model is not None:
+        require_room(file_of(request.model), profile, is_emulated=is_emulated)
 
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
