@@ -70,7 +70,8 @@ def require_room(path: Path, profile: DeviceProfile, *, is_emulated: bool) -> No
     need = _need(cost_of_file(path), size, profile)
     if (need.low if is_emulated else need.least) > limit:
         raise ModelRejected(
-            f"{need.sentence(limit)}, by its profile. Its weights were neither read nor sent",
+            f"{need.sentence(limit)}, by its profile. Its weights were neither read "
+            "nor sent",
             where=f"{path} on {profile.name}",
             remedy="Use a smaller model, or the profile of the device that you have.",
         )

@@ -23,6 +23,7 @@ from harness.domain.plan import RuntimeSettings, Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import (
     CLOCK_PAIRS,
+    HOST_BOOT,
     ModelLoaded,
     Noted,
     Outcome,
@@ -43,6 +44,7 @@ from harness.errors import (
 )
 from harness.links.filedigest import digest_of, model_files
 from harness.links.shell import LineLink, Shell
+from harness.meters.kernel import Kernel
 from harness.planning import expected_seconds
 from harness.plugins import Address
 from harness.targets.base import Deployment
@@ -231,6 +233,8 @@ class RemoteTarget:
                         pairs.append(self.clock_pair())
                     text = ";".join(pairs)
                     yield Noted(trial=trial.id, key=CLOCK_PAIRS, value=text)
+                    boot = Kernel().boot_id()
+                    yield Noted(trial=trial.id, key=HOST_BOOT, value=boot)
                 yield event
         if follower.is_interrupted:
             raise KeyboardInterrupt
