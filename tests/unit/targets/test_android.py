@@ -17,7 +17,8 @@ from harness.errors import ConditionNotPutBack, ConditionNotReached, Unsupported
 from harness.plugins import Address
 from harness.targets.adb import open_target
 from harness.targets.board.android import PhoneKernel, phone_facts
-from harness.targets.remote import RemoteTarget
+from harness.targets.detached import Order, collect, forget, leave, look
+from harness.targets.remote import Patience, RemoteTarget
 from harness.testing.adbdbench import running_adbd, why_not
 from harness.testing.agentcontract import copying_model, short_trial
 from harness.testing.builders import a_profile
@@ -100,10 +101,13 @@ class Desk:
     def is_awake(self) -> bool:
         return "Awake" in (self.folder / "power").read_text()
 
-    def open(self, **more: str) -> AbstractContextManager[RemoteTarget]:
+    def open(
+        self, patience: Patience | None = None, **more: str
+    ) -> AbstractContextManager[RemoteTarget]:
         known = {"python": sys.executable, "folder": str(self.folder / "phone")}
         address = Address.parse(f"android@adb:127.0.0.1:{self.cable.port}")
-        return open_target(address, a_profile(), board=Board(**(known | more)))
+        board = Board(**(known | more))
+        return open_target(address, a_profile(), board=board, patience=patience)
 
 
 @pytest.fixture(scope="module")
@@ -239,3 +243,38 @@ def test_radios_of_a_phone_that_is_reached_through_the_air_stay_on(desk: Desk) -
     with desk.open() as target, target.prepare(wished) as reached:
         assert reached.radios == "on"
     assert "by radio" in reached.missed["radios"]
+
+
+def test_a_phone_that_never_cools_down_is_a_condition_not_reached(desk: Desk) -> None:
+    patience = Patience(cool_s=1.0)  # its battery is at 31.5 degC, and stays there
+
+    with desk.open(patience) as target, pytest.raises(ConditionNotReached) as told:
+        target.prepare(Conditions(device_max_start_degc=20.0)).__enter__()
+
+    assert "is at 31.5 degC and did not cool down to 20 degC" in told.value.what
+    assert "device_max_start" in told.value.remedy
+
+
+def test_a_phone_that_was_left_and_never_cools_down_says_so_of_each_trial(
+    desk: Desk, tmp_path: Path
+) -> None:
+    model, path = copying_model(tmp_path)
+    patience = Patience(cool_s=0.5)
+    with desk.open(patience) as target, target.deploy(model, path, None) as on:
+        order = Order(
+            work=((short_trial(), on),),
+            conditions=Conditions(device_max_start_degc=20.0, screen="off"),
+            wait_s=0,
+            rest_s=0,
+        )
+        leave(target, "hot", order)
+        clock = SystemClock()
+        until = Deadline.after(20.0, clock)
+        while not look(target, "hot").is_over and not until.is_over():
+            clock.wait_until(clock.now_ns() + NS_PER_S // 5)
+        one = collect(target, "hot", 0)
+        forget(target, "hot")
+
+    assert one.events == ()
+    assert "did not cool down to 20 degC" in one.reason
+    assert desk.is_awake()
