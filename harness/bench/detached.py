@@ -172,7 +172,7 @@ def require_due(left: Left, now: datetime, where: str) -> None:
             f"The board's supply is cut until it should be done, at {left.due_utc}; "
             "to look now would feed it in the middle of what is measured",
             where=where,
-            remedy="Collect it then; or end it now: duanping run --abort BUNDLE",
+            remedy=f"Collect it then; or end it now: duanping run --abort {where}",
         )
 
 

@@ -151,7 +151,8 @@ def _fallback(trial: TrialRecord) -> Iterator[Finding]:
         )
 
 
-_AS_GOOD_AS = {
+_AS_GOOD_AS: Mapping[str, tuple[str | None, ...]] = {
+    "governor": (None,),  # processors of one speed have none
     "screen": ("none",),
     "radios": ("none",),
     "charging": ("Discharging", "Not charging"),
@@ -172,7 +173,7 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     about = trial.trial.id
     for name in SETTABLE:
         wanted, found = getattr(asked, name), getattr(reached, name)
-        good = {None, wanted, *_AS_GOOD_AS.get(name, ())}
+        good = {wanted, *_AS_GOOD_AS[name]}
         if name in reached.missed or (wanted is not None and found not in good):
             yield finding(
                 "condition-not-reached",
