@@ -180,7 +180,7 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
                 about,
                 condition=name,
                 asked=str(wanted),
-                reached=str(found),
+                reached=str(found or "unknown"),
                 reason=reached.missed.get(name, ""),
             )
     ambient = reached.ambient_degc
