@@ -11,7 +11,7 @@
     ├─ EquipmentError           exit 3  something on the bench
     │  ├─ LinkError                     LinkTimeout*  LinkClosed*
     │  ├─ TargetError                   DeployMismatch ConditionNotReached AgentDied*
-   │  │                                ConditionNotPutBack
+   │  │                                ConditionNotPutBack StillAtWork*
     │  ├─ MeterError                    OverRange  ReadingsLost  NotCalibrated
     │  │                                SupplyChanged  ReaderDied*
     │  └─ StorageError                  the record cannot be written
@@ -163,6 +163,13 @@ class ConditionNotPutBack(TargetError):
     """What was set on a device for a run could not be put back."""
 
     code = "condition-not-put-back"
+
+
+class StillAtWork(TargetError):
+    """The device executes the run that was to be collected from it."""
+
+    code = "still-at-work"
+    is_transient = True
 
 
 class AgentDied(TargetError):

@@ -25,7 +25,7 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
 )
-from harness.errors import LinkError, TargetError, Unsupported, UsageError
+from harness.errors import LinkError, StillAtWork, TargetError, Unsupported, UsageError
 from harness.meters.kernel import Kernel
 from harness.planning import expected_seconds
 from harness.plugins import Address
@@ -80,6 +80,12 @@ class Left:
         """Take what is known of a line `left`; another version may say more."""
         return cls(**{k: str(v) for k, v in facts.items() if k in cls.__slots__})
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is known, for a line `left`."""
+        said = {name: getattr(self, name) for name in self.__slots__}
+        return {key: text for key, text in said.items() if text}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -114,10 +120,11 @@ def seconds_in_all(plan: Plan, wait_s: float) -> float:
     return wait_s + pauses_s + sum(map(expected_seconds, plan.trials))
 
 
-def leave(bench: Bench, writer: RecordWriter, wait_s: float, now: datetime) -> None:
+def leave(bench: Bench, writer: RecordWriter, wait_s: float, now: datetime) -> bool:
     """Send all that the plan needs and have the board begin in `wait_s`.
 
-    Its supply is cut once it waits, where the lab file says how. Raises what opening
+    Its supply is cut once it waits, where the lab file says how; gives whether it was.
+    Raises what opening
     and sending raise; TargetError where the board does not begin, or its supply is not
     cut: then the run goes on there all the same.
     """
@@ -139,8 +146,8 @@ def leave(bench: Bench, writer: RecordWriter, wait_s: float, now: datetime) -> N
             due = now + timedelta(seconds=seconds_in_all(plan, wait_s))
             left = replace(left, due_utc=due.isoformat(timespec="seconds"))
     finally:
-        said = {name: getattr(left, name) for name in Left.__slots__}
-        writer.leave({key: text for key, text in said.items() if text})
+        writer.leave(left.facts)
+    return bool(left.due_utc)
 
 
 def _order(
@@ -180,14 +187,20 @@ def require_due(left: Left, now: datetime, where: str) -> None:
 def found_over(plan: Plan, name: str, left: Left, desk: Desk) -> Iterator[Found]:
     """Open the board of a run that was left, and see that it is over.
 
-    Raises TargetError where the board holds no such run or still executes it.
+    Raises TargetError where the board holds no such run, StillAtWork where it executes
+    it: then its supply is cut again, if it was.
     """
     with _opened(plan, desk) as target:
-        standing = detached.look(target, name)
-        if standing.not_put_back:
-            standing = detached.end(target, name)  # it is over: puts back once more
-        _require_over(standing, target.shell.where)
-        yield _found(target, name, standing, left)
+        standing, where = detached.look(target, name), target.shell.where
+        if standing.is_over or not standing.is_there:
+            if standing.not_put_back:
+                standing = detached.end(target, name)  # it is over: puts back once more
+            _require_over(standing, where)
+            yield _found(target, name, standing, left)
+            return
+    if left.due_utc:
+        cut_supply(Address.parse(plan.trials[0].target), desk.boards)
+    _require_over(standing, where)
 
 
 @contextmanager
@@ -219,7 +232,7 @@ def collect(found: Found, writer: RecordWriter, desk: Desk) -> Gathered:
         if not one.events or one.conditions is None:
             missing.append(one.reason)
             continue
-        notes = _clock_notes(found, one.boot)
+        notes = clock_notes(found, one.boot)
         pairs = notes.get(CLOCK_PAIRS, "")
         writer.begin(trial, replace(one.conditions, ambient_degc=desk.ambient_degc))
         for event in _completed(trial, one.events, notes, desk):
@@ -244,6 +257,19 @@ def collect(found: Found, writer: RecordWriter, desk: Desk) -> Gathered:
     )
 
 
+def note_fed(writer: RecordWriter, left: Left, now: datetime) -> None:
+    """Record that a board was fed to be asked how far it is, and is alone again."""
+    reason = f"fed to be asked how far it is, {now.isoformat(timespec='seconds')}"
+    writer.find(
+        Finding(
+            code="power-state-changed",
+            severity=Severity.CONDITIONAL,
+            values={"reason": reason},
+        )
+    )
+    writer.leave(left.facts)
+
+
 def forget(found: Found) -> None:
     """Remove the run from the board. Raises LinkError."""
     detached.forget(found.target, found.name)
@@ -265,7 +291,7 @@ def _completed(
         yield event
 
 
-def _clock_notes(found: Found, boot: str) -> dict[str, str]:
+def clock_notes(found: Found, boot: str) -> dict[str, str]:
     """Give the pairs of clocks that hold for a trial of that start of the board.
 
     A clock begins anew with every start of its machine: pairs hold only for trials of
@@ -322,7 +348,7 @@ def _require_over(standing: detached.Standing, where: str) -> None:
             "with the link: duanping run --resume BUNDLE",
         )
     if not standing.is_over:
-        raise TargetError(
+        raise StillAtWork(
             f"The board is not done yet: {standing.ended} of {standing.total} trials "
             "have ended",
             where=where,

@@ -21,6 +21,7 @@ from harness.bench.detached import (
     found_ended,
     found_over,
     leave,
+    note_fed,
     require_detachable,
     require_due,
     seconds_in_all,
@@ -31,7 +32,7 @@ from harness.clock import SystemClock
 from harness.domain.finding import Finding, Severity
 from harness.domain.plan import Plan
 from harness.domain.record import RunRecord
-from harness.errors import LinkError, TargetError, UsageError
+from harness.errors import LinkError, StillAtWork, TargetError, UsageError
 from harness.planning import RECORDED
 from harness.record.bundle import RecordWriter
 from harness.record.reader import left_by, read_record
@@ -96,12 +97,12 @@ def leave_run(request: Request, out: Path, wait_s: float, console: Console) -> P
             boards=intake.lab.boards,
         )
         with announced(console, "Sending agent and models …"):
-            leave(bench, writer, wait_s, clock.utc_now())
+            is_cut = leave(bench, writer, wait_s, clock.utc_now())
     _tell(
         console,
         f"The board begins in {wait_s:.0f} s and needs about "
         f"{seconds_in_all(intake.plan, wait_s):.0f} s in all. "
-        "Let go of it now; afterwards:\n"
+        f"{'Its supply is cut' if is_cut else 'Let go of it now'}; afterwards:\n"
         f"duanping run --collect {writer.bundle}",
     )
     return writer.bundle
@@ -117,7 +118,12 @@ def collect_run(bundle: Path, request: Request, console: Console) -> None:
     name = bundle.resolve().name
     with ExitStack() as stack:
         with announced(console, "Asking the board …"):
-            found = stack.enter_context(found_over(plan, name, left, desk))
+            try:
+                found = stack.enter_context(found_over(plan, name, left, desk))
+            except StillAtWork:
+                if left.due_utc:
+                    _note_fed(bundle, left)
+                raise
         gathered = _into_record(bundle, found, desk, console)
         if gathered.missing:
             raise TargetError(
@@ -142,6 +148,12 @@ def abort_run(bundle: Path, request: Request, console: Console) -> None:
                 "The run was aborted; what was measured is kept. To go on, with the "
                 f"link: duanping run --resume {bundle}",
             )
+
+
+def _note_fed(bundle: Path, left: Left) -> None:
+    utc = SystemClock().utc_now
+    with RecordWriter.resume(bundle, utc=utc, harness_version=__version__) as writer:
+        note_fed(writer, left, utc())
 
 
 def _asked(bundle: Path, request: Request, console: Console) -> tuple[Plan, Left, Desk]:

@@ -98,7 +98,11 @@ class Follower:
         try:
             self.let_go()
         except TargetError:
-            self.come_back()  # with its supply as it was, as far as that is known
+            self.come_back()
+            with self.shell.start(self.go_on(0)) as link:
+                self.is_interrupted = True
+                for _ in self._heard_over(link):
+                    pass  # of a trial that nobody wants like this
             raise
         try:
             self.clock.wait_until(self.clock.now_ns() + round(seconds * NS_PER_S))

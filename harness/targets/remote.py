@@ -378,7 +378,7 @@ def asked_of(conditions: Conditions, patience_s: float) -> Asked:
 def reached_of(found: dict[str, Any], first_anchor_ns: int) -> ConditionsReached:
     """Read what a board says it has reached."""
     values = dict(found)
-    anchor_ns, recovered = int(values.pop("anchor_ns")), values.pop("recovered")
+    anchor_ns, recovered = int(values.pop("anchor_ns")), values.pop("recovered", ())
     return ConditionsReached(
         **values,
         recovered=tuple(recovered),

@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.clock import Clock, Deadline
@@ -54,11 +54,11 @@ class Stand:
     clock: Clock
     anchor: Callable[[], None]
     ledger: Ledger
+    panel: Panel = field(init=False)
+    """What can be set on the board."""
 
-    @property
-    def panel(self) -> Panel:
-        """What can be set on the board."""
-        return Panel(self.kernel, self.clock)
+    def __post_init__(self) -> None:
+        self.panel = Panel(self.kernel, self.clock)
 
     def reach(self, asked: Asked) -> dict[str, object]:
         """Reach what is asked and give what was reached. Raises ConditionNotReached.

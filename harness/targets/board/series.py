@@ -8,10 +8,12 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from harness.clock import Clock, Deadline
+from harness.meters.kernel import Kernel
 from harness.targets.board.android import PhoneKernel
 from harness.targets.board.conditions import ledger_in, standing
 from harness.targets.board.job import RunFolder, speak
@@ -37,7 +39,7 @@ def look(base: Path, path: Path, clock: Clock) -> bytes:
     total = int((path / TOTAL).read_text())
     is_over = not is_locked(path / ALIVE)
     # while it goes on, what is set is meant to be
-    left = ledger_in(base).outstanding(Panel(kernel, clock)) if is_over else []
+    left = _outstanding(base, kernel, clock) if is_over else []
     return speak(
         "series",
         is_there=True,
@@ -47,6 +49,14 @@ def look(base: Path, path: Path, clock: Clock) -> bytes:
         not_put_back="; ".join(left),
         boot=boot,
     )
+
+
+def _outstanding(base: Path, kernel: Kernel, clock: Clock) -> list[str]:
+    """Say what is still set; a note that cannot be read keeps no figure back."""
+    try:
+        return ledger_in(base).outstanding(Panel(kernel, clock))
+    except OSError as error:
+        return [error.strerror or str(error)]
 
 
 def end(base: Path, path: Path, reason: str, clock: Clock) -> None:
@@ -90,7 +100,8 @@ def _replace(file: Path, text: str) -> None:
 
 def _kill_trial(path: Path) -> None:
     for file in path.glob("*/pid"):
-        os.kill(int(file.read_text()), signal.SIGKILL)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            os.kill(int(file.read_text()), signal.SIGKILL)
 
 
 def given(path: Path, number: int) -> Iterator[bytes]:

@@ -17,10 +17,10 @@ from harness.errors import ConditionNotPutBack, ConditionNotReached, Unsupported
 from harness.plugins import Address
 from harness.targets.adb import open_target
 from harness.targets.board.android import PhoneKernel, phone_facts
-from harness.targets.detached import Order, collect, forget, leave, look
+from harness.targets.detached import Order, collect, end, forget, leave, look
 from harness.targets.remote import Patience, RemoteTarget
 from harness.testing.adbdbench import running_adbd, why_not
-from harness.testing.agentcontract import copying_model, short_trial
+from harness.testing.agentcontract import copying_model, long_trial, short_trial
 from harness.testing.builders import a_profile
 from harness.testing.sshdbench import Cable, laid_cable
 from harness.units import NS_PER_S
@@ -100,6 +100,11 @@ class Desk:
 
     def is_awake(self) -> bool:
         return "Awake" in (self.folder / "power").read_text()
+
+    def open_to_ask(self) -> AbstractContextManager[RemoteTarget]:
+        board = Board(python=sys.executable, folder=str(self.folder / "phone"))
+        address = Address.parse(f"android@adb:127.0.0.1:{self.cable.port}")
+        return open_target(address, a_profile(), board=board, is_held=False)
 
     def open(
         self, patience: Patience | None = None, **more: str
@@ -278,3 +283,45 @@ def test_a_phone_that_was_left_and_never_cools_down_says_so_of_each_trial(
     assert one.events == ()
     assert "did not cool down to 20 degC" in one.reason
     assert desk.is_awake()
+
+
+def test_a_phone_whose_left_run_is_aborted_is_woken_and_free(
+    desk: Desk, tmp_path: Path
+) -> None:
+    model, path = copying_model(tmp_path)
+    with desk.open() as target, target.deploy(model, path, None) as on:
+        order = Order(
+            work=((long_trial(), on),),
+            conditions=Conditions(screen="off"),
+            wait_s=0,
+            rest_s=0,
+        )
+        leave(target, "long", order)
+    desk.cable.cut()
+    journal = desk.folder / "phone/series/long/0/journal.ndjson"
+    clock = SystemClock()
+    until = Deadline.after(30.0, clock)
+    while not until.is_over() and not (
+        journal.is_file() and b"QueryBlock" in journal.read_bytes()
+    ):
+        clock.wait_until(clock.now_ns() + NS_PER_S // 5)
+    assert not desk.is_awake()
+    desk.cable.plug()
+
+    with desk.open_to_ask() as target:
+        standing = end(target, "long")
+        one = collect(target, "long", 0)
+        forget(target, "long")
+
+    assert standing.is_over
+    assert standing.not_put_back == ""
+    assert desk.is_awake()
+    ended = one.events[-1]
+    assert isinstance(ended, TrialEnded)
+    assert (ended.outcome, ended.reason) == (
+        Outcome.INTERRUPTED,
+        "Aborted by the operator",
+    )
+    assert ended.queries > 0
+    with desk.open() as target:
+        assert target.identify().name == "Duan P1"

@@ -182,6 +182,9 @@ def test_a_hub_that_does_not_cut_ends_the_run_with_its_words_and_the_supply_on(
         desk.executed(tmp_path, lambda: None, board)
 
     assert log.read_text().split() == ["on"]
+    assert keepers_in(desk.folder) == []
+    again = desk.executed(tmp_path, lambda: None)
+    assert ended(again).outcome is Outcome.DONE, ended(again).reason
 
 
 def test_a_series_whose_trial_hangs_is_ended_by_force(
