@@ -29,7 +29,7 @@ from harness.errors import LinkError, StillAtWork, TargetError, Unsupported, Usa
 from harness.meters.kernel import Kernel
 from harness.planning import expected_seconds
 from harness.plugins import Address
-from harness.record.bundle import RecordWriter
+from harness.record.bundle import RecordWriter, Utc
 from harness.targets import detached
 from harness.targets.base import Deployment
 from harness.targets.remote import RemoteTarget
@@ -120,13 +120,13 @@ def seconds_in_all(plan: Plan, wait_s: float) -> float:
     return wait_s + pauses_s + sum(map(expected_seconds, plan.trials))
 
 
-def leave(bench: Bench, writer: RecordWriter, wait_s: float, now: datetime) -> bool:
+def leave(bench: Bench, writer: RecordWriter, wait_s: float, utc: Utc) -> bool:
     """Send all that the plan needs and have the board begin in `wait_s`.
 
     Its supply is cut once it waits, where the lab file says how; gives whether it was.
-    Raises what opening
-    and sending raise; TargetError where the board does not begin, or its supply is not
-    cut: then the run goes on there all the same.
+
+    Raises what opening and sending raise; TargetError where the board does not begin,
+    or its supply is not cut: then the run goes on there all the same.
     """
     plan = bench.plan
     address = Address.parse(plan.trials[0].target)
@@ -141,10 +141,17 @@ def leave(bench: Bench, writer: RecordWriter, wait_s: float, now: datetime) -> b
             host_boot=Kernel().boot_id(),
             board_boot=detached.look(target, writer.bundle.name).boot,
         )
+    due = utc() + timedelta(seconds=seconds_in_all(plan, wait_s))
     try:
         if cut_supply(address, bench.boards):
-            due = now + timedelta(seconds=seconds_in_all(plan, wait_s))
             left = replace(left, due_utc=due.isoformat(timespec="seconds"))
+    except TargetError as error:
+        raise TargetError(
+            f"The run is on the board, and its supply was not cut: {error.what}",
+            where=error.where,
+            remedy="It goes on, fed. Cut it by hand, or end it: "
+            f"duanping run --abort {writer.bundle}",
+        ) from error
     finally:
         writer.leave(left.facts)
     return bool(left.due_utc)

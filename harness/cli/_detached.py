@@ -97,7 +97,7 @@ def leave_run(request: Request, out: Path, wait_s: float, console: Console) -> P
             boards=intake.lab.boards,
         )
         with announced(console, "Sending agent and models …"):
-            is_cut = leave(bench, writer, wait_s, clock.utc_now())
+            is_cut = leave(bench, writer, wait_s, clock.utc_now)
     _tell(
         console,
         f"The board begins in {wait_s:.0f} s and needs about "

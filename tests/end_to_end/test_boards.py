@@ -186,3 +186,20 @@ def test_a_run_is_aborted_its_supply_given_back_and_the_board_is_free(
     }
     assert list((tmp_path / "board" / "series").iterdir()) == []
     assert desk.call("devices", "--probe").returncode == 0
+
+
+def test_a_hub_that_does_not_cut_is_told_and_the_run_can_still_be_ended(
+    tmp_path: Path, sshd: Sshd, duanping: Command
+) -> None:
+    supply = '[targets.wearable.power]\non = "true"\noff = "false"\n'
+    desk = a_desk(tmp_path, sshd, duanping, supply)
+
+    left = desk.run("--detached", "--wait", "60")
+    (bundle,) = (tmp_path / "reports").iterdir()
+    aborted = desk.call("run", "--abort", bundle)
+
+    assert left.returncode == ExitCode.EQUIPMENT
+    assert "its supply was not cut" in left.stderr
+    assert f"--abort {bundle}" in left.stderr
+    assert aborted.returncode == 0, aborted.stderr
+    assert types(bundle)[2:] == ["left", "resumed", "finding", "interrupted"]
