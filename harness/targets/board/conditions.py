@@ -101,8 +101,9 @@ class Stand:
     def _recover(self) -> list[str]:
         """Put back what an earlier run left, and name it."""
         try:
-            left = [f"{c.condition}: {c.place}" for c in self.ledger.changes()]
-            failed = self.ledger.put_back(self.panel) if left else []
+            boots = {"", self.kernel.boot_id()}  # what a restart has undone is no news
+            changes = [c for c in self.ledger.changes() if c.boot in boots]
+            failed = self.ledger.put_back(self.panel)
         except OSError as error:
             failed = [error.strerror or str(error)]
         if failed:
@@ -112,7 +113,7 @@ class Stand:
                 where=str(self.ledger.path),
                 remedy="Put it back by hand, then run again.",
             )
-        return left
+        return [f"{change.condition}: {change.place}" for change in changes]
 
     def _set_all(self, asked: Asked) -> tuple[dict[str, str], dict[str, str]]:
         """Set what is asked; gives what was found, and what was missed and why."""

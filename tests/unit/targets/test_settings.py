@@ -152,8 +152,9 @@ def test_what_a_restart_has_undone_is_not_put_back_once_more(board: Path) -> Non
     put(board, BOOT, "second-start")
     put(board, BACKLIGHT, "1")
 
-    a_stand(board).reach(Asked())
+    reached = a_stand(board).reach(Asked())
 
+    assert reached["recovered"] == []
     assert text(board, BACKLIGHT) == ["1"]
     assert ledger_in(board).changes() == []
 
