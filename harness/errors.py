@@ -11,6 +11,7 @@
     ├─ EquipmentError           exit 3  something on the bench
     │  ├─ LinkError                     LinkTimeout*  LinkClosed*
     │  ├─ TargetError                   DeployMismatch ConditionNotReached AgentDied*
+   │  │                                ConditionNotPutBack StillAtWork*
     │  ├─ MeterError                    OverRange  ReadingsLost  NotCalibrated
     │  │                                SupplyChanged  ReaderDied*
     │  └─ StorageError                  the record cannot be written
@@ -156,6 +157,19 @@ class ConditionNotReached(TargetError):
     """A required condition (temperature, governor …) was not reached."""
 
     code = "condition-not-reached"
+
+
+class ConditionNotPutBack(TargetError):
+    """What was set on a device for a run could not be put back."""
+
+    code = "condition-not-put-back"
+
+
+class StillAtWork(TargetError):
+    """The device executes the run that was to be collected from it."""
+
+    code = "still-at-work"
+    is_transient = True
 
 
 class AgentDied(TargetError):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.bench.conduct import open_target
+from harness.bench.supply import open_target, opened_and_fed
 from harness.domain.board import Board
 from harness.domain.plan import Arm, Plan
 from harness.domain.profile import DeviceProfile
@@ -52,7 +52,7 @@ def sync_models(
     trials = [trial for trial in plan.trials if trial.arm is Arm.DEVICE]
     names = dict.fromkeys(trial.model for trial in trials)
     address = Address.parse(trials[0].target)
-    with open_target(address, plan.profile, boards) as target:
+    with opened_and_fed(address, plan.profile, boards) as target:
         for name in names:
             report(name)
             with target.deploy(plan.model(name), paths[name], None):

@@ -1,24 +1,25 @@
 """Execute a plan: trial after trial, every event into the record as it comes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from harness import plugins
 from harness.bench.answering import Answering, labelled_as_planned
 from harness.bench.memoryguard import why_too_large
 from harness.bench.metering import Metering
+from harness.bench.supply import opened_and_fed
 from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
 from harness.domain.board import Board
+from harness.domain.finding import Finding, Severity
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm, Plan, Trial
 from harness.domain.profile import DeviceProfile
 from harness.domain.query import Outcome, TrialEnded, TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
-from harness.errors import AgentDied
+from harness.errors import AgentDied, ConditionNotPutBack
 from harness.planning import expected_seconds, is_virtual
 from harness.plugins import Address
 from harness.record.bundle import RecordWriter
@@ -88,20 +89,6 @@ def conduct(bench: Bench, writer: RecordWriter) -> None:
             _cool_down(trial, bench)
 
 
-def open_target(
-    address: Address, profile: DeviceProfile, boards: Mapping[str, Board]
-) -> AbstractContextManager[Target]:
-    """Open a target, with what the lab file says of it where it says anything."""
-    opener = plugins.find(plugins.TARGETS, address.driver)
-    board = boards.get(str(address))
-    opened: AbstractContextManager[Target] = (
-        opener(address, profile)
-        if board is None
-        else opener(address, profile, board=board)
-    )
-    return opened
-
-
 def _execute(
     trial: Trial, stand: "_Stand", bench: Bench, writer: RecordWriter, pace: "_Pace"
 ) -> TrialEnded:
@@ -110,9 +97,9 @@ def _execute(
     if reason:
         return _refused(trial, reason, writer)
     deployment = stand.deployment(trial)
-    with target.prepare(bench.plan.profile.conditions) as reached:
+    ended: TrialEnded | None = None
+    with _held(target, trial, bench, writer) as reached:
         writer.begin(trial, replace(reached, ambient_degc=bench.ambient_degc))
-        ended: TrialEnded | None = None
         for event in _events(trial, target, deployment, bench):
             writer.add(event)
             if isinstance(event, TrialEnded):
@@ -125,6 +112,26 @@ def _execute(
             remedy="Run again; if it comes back, report it with the bundle.",
         )
     return ended
+
+
+@contextmanager
+def _held(
+    target: Target, trial: Trial, bench: Bench, writer: RecordWriter
+) -> Iterator[ConditionsReached]:
+    """Hold a target's conditions; what could not be put back is recorded, and told."""
+    try:
+        with target.prepare(bench.plan.profile.conditions) as reached:
+            yield reached
+    except ConditionNotPutBack as error:
+        writer.find(
+            Finding(
+                code="condition-not-put-back",
+                severity=Severity.NOTE,
+                subject=trial.id,
+                values={"reason": error.what},
+            )
+        )
+        raise
 
 
 def _refused(trial: Trial, reason: str, writer: RecordWriter) -> TrialEnded:
@@ -215,7 +222,8 @@ class _Stand:
             return ""
         model = self._bench.plan.model(trial.model)
         sut = self._suts[trial.target, trial.arm]
-        return why_too_large(model, self._bench.paths[trial.model], sut)
+        path, profile = self._bench.paths[trial.model], self._bench.plan.profile
+        return why_too_large(model, path, sut, profile)
 
     def deployment(self, trial: Trial) -> Deployment:
         key = (trial.target, trial.arm, trial.model)
@@ -229,7 +237,7 @@ class _Stand:
         return self._deployments[key]
 
     def _open(self, address: Address, profile: DeviceProfile) -> Target:
-        opened = open_target(address, profile, self._bench.boards)
+        opened = opened_and_fed(address, profile, self._bench.boards)
         return self._stack.enter_context(opened)
 
 

@@ -14,6 +14,7 @@ from harness.bench.labelling import (
     require_scorable,
     shipped_items,
 )
+from harness.bench.memoryguard import require_room
 from harness.bench.meteruse import edge_inputs, meter_use, require_claim
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
@@ -142,6 +143,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     if is_emulated:
         require_no_link(Address.parse(target))
         require_no_provider(request.provider)
+    if request.model is not None:
+        require_room(file_of(request.model), profile, is_emulated=is_emulated)
 
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme

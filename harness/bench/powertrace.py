@@ -17,7 +17,7 @@ from harness.bench.limits import Limits, limit_notes
 from harness.bench.metering import LOSS_LIMIT, failure
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm
-from harness.domain.query import Outcome
+from harness.domain.query import CLOCK_PAIRS, HOST_BOOT, HOST_CLOCK, Outcome
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import RunRecord, TrialRecord
 from harness.errors import MeterError, NotCalibrated, UsageError
@@ -28,7 +28,7 @@ from harness.meters.exports.trace import ImportedTrace
 from harness.planning import EMULATED
 from harness.record.additions import POWER_TRACE, NewAddition, NewTrial
 from harness.stats.placement import Placement, activity_of, phases_of, place
-from harness.stats.relation import Reason, Refused
+from harness.stats.relation import Reason, Refused, Relation, from_clock_pairs
 from harness.units import NS_PER_S
 
 _MARGIN_S = 5.0
@@ -41,7 +41,8 @@ _GAP = 1.5
 class Laid:
     """A recording that was laid beside a record, ready to be added to it."""
 
-    placement: Placement
+    placement: Placement | None
+    """Where the run was found in it; None: its stamps say."""
     addition: NewAddition
 
 
@@ -54,34 +55,113 @@ def lay(record: RunRecord, trace: ImportedTrace, *, name: str, original: bytes) 
     """
     _require_rated(trace, name)
     trials = tuple(_measured(record))
+    if trace.clock == HOST_CLOCK:
+        return _laid_by_stamps(trials, trace, name=name, original=original)
     placement = _placed(trials, trace, name)
     shift_ns = round(placement.offset_s * NS_PER_S)
     blocks = tuple(_moved(block, shift_ns) for block in trace.blocks)
     added = tuple(
         one
-        for number, trial in enumerate(trials)
+        for number in range(len(trials))
         if (one := _cut(trials, number, blocks, trace)) is not None
     )
-    return Laid(
-        placement=placement,
-        addition=NewAddition(
-            kind=POWER_TRACE,
-            source_name=name,
-            original=original,
-            facts={
-                "form": trace.form,
-                "program": trace.program,
-                "datasheet": trace.driver,
-                "clock": trace.clock,
-                "offset_s": f"{placement.offset_s:.6f}",
-                "correlation": f"{placement.correlation:.4f}",
-                "lead": f"{placement.lead:.4g}",
-                "readings_missing": str(trace.loss.missing),
-                "readings_expected": str(trace.loss.expected),
-                **trace.facts,
-            },
-            trials=added,
-        ),
+    found = {
+        "offset_s": f"{placement.offset_s:.6f}",
+        "correlation": f"{placement.correlation:.4f}",
+        "lead": f"{placement.lead:.4g}",
+    }
+    addition = _addition(trace, name, original, found, added)
+    return Laid(placement=placement, addition=addition)
+
+
+def _laid_by_stamps(
+    trials: tuple[TrialRecord, ...], trace: ImportedTrace, *, name: str, original: bytes
+) -> Laid:
+    """Lay readings that this machine has stamped beside trials of a board's clock.
+
+    Both clocks were read together around them; times stay as they were taken, and are
+    moved when figures are made of them, as those of a meter of the run itself.
+    """
+    added = []
+    for number, trial in enumerate(trials):
+        relation = _relation(trial, trace, name)
+        near = tuple(_on_board_clock(block, relation) for block in trace.blocks)
+        kept = _cut(trials, number, near, trace)
+        if kept is None:
+            continue
+        blocks = tuple(_on_host_clock(block, relation) for block in kept.blocks)
+        notes = {**kept.notes, "meter.clock": HOST_CLOCK}
+        added.append(replace(kept, blocks=blocks, notes=notes))
+    if not added:
+        raise MeterError(
+            "By its stamps the recording holds no trial of this run",
+            where=name,
+            remedy="Is it of this run? Otherwise leave by=host-stamps out.",
+        )
+    found = {"placed_by": "host-stamps"}
+    addition = _addition(trace, name, original, found, tuple(added))
+    return Laid(placement=None, addition=addition)
+
+
+def _relation(trial: TrialRecord, trace: ImportedTrace, name: str) -> Relation:
+    """Relate this machine's clock to a trial's. Raises UsageError, MeterError."""
+    pairs = trial.notes.get(CLOCK_PAIRS)
+    if pairs is None or trial.notes.get(HOST_BOOT) != trace.facts["host_boot"]:
+        raise UsageError(
+            f"Nothing relates this recording's clock to that of trial {trial.trial.id}",
+            where=name,
+            remedy="It was taken on another machine, or before a restart of this one. "
+            "Leave by=host-stamps out: marks of load place it.",
+        )
+    relation = from_clock_pairs(pairs)
+    if isinstance(relation, Refused):
+        raise MeterError(
+            "The clocks of host and board ran apart by "
+            f"{relation.values['skew']:.2g}: one of them stood still or was set",
+            where=name,
+            remedy="Leave by=host-stamps out: marks of load place it.",
+        )
+    return relation
+
+
+def _on_board_clock(block: ReadingBlock, relation: Relation) -> ReadingBlock:
+    since = np.asarray(block.times_ns, dtype=np.int64) - relation.reference_ns
+    shift = np.rint(relation.offset_ns + relation.skew * since).astype(np.int64)
+    times = np.asarray(block.times_ns, dtype=np.int64) + shift
+    return replace(block, times_ns=type(block.times_ns)("q", times.tobytes()))
+
+
+def _on_host_clock(block: ReadingBlock, relation: Relation) -> ReadingBlock:
+    """Undo `_on_board_clock`, to the nanosecond or two that rounding costs."""
+    times = np.asarray(block.times_ns, dtype=np.int64)
+    since = (times - relation.reference_ns - relation.offset_ns) / (1 + relation.skew)
+    shift = np.rint(relation.offset_ns + relation.skew * since).astype(np.int64)
+    moved = times - shift
+    return replace(block, times_ns=type(block.times_ns)("q", moved.tobytes()))
+
+
+def _addition(
+    trace: ImportedTrace,
+    name: str,
+    original: bytes,
+    found: dict[str, str],
+    added: tuple[NewTrial, ...],
+) -> NewAddition:
+    return NewAddition(
+        kind=POWER_TRACE,
+        source_name=name,
+        original=original,
+        facts={
+            "form": trace.form,
+            "program": trace.program,
+            "datasheet": trace.driver,
+            "clock": trace.clock,
+            "readings_missing": str(trace.loss.missing),
+            "readings_expected": str(trace.loss.expected),
+            **found,
+            **trace.facts,
+        },
+        trials=added,
     )
 
 

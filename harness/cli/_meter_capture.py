@@ -24,6 +24,7 @@ from harness.domain.reading import Loss, ReadingBlock
 from harness.errors import EquipmentError, SchemaError, StorageError, Unsupported
 from harness.meters.base import InstrumentDescription, Meter
 from harness.meters.drivers import DRIVERS
+from harness.meters.kernel import Kernel
 from harness.meters.opening import open_recorded
 from harness.record.traces import readings_bytes
 from harness.units import NS_PER_S
@@ -154,6 +155,7 @@ def _metadata(
             yield name, text
     yield from who.facts.items()
     yield "clock", trace.clock
+    yield "host_boot", Kernel().boot_id()
     yield "begin_ns", str(trace.times_ns[0])
     yield "rate_hz", f"{trace.channel.rate_hz or 0:g}"
     yield "readings_missing", str(loss.missing)

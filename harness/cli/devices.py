@@ -10,6 +10,7 @@ from rich.table import Table
 from harness.bench.boards import Answer, probe
 from harness.cli._frame import print_json
 from harness.cli._output import console
+from harness.domain.board import Switch
 from harness.domain.profile import DeviceProfile
 from harness.emulation.predict import rates_of
 from harness.errors import ExitCode, UnknownName, UsageError
@@ -18,7 +19,7 @@ from harness.plugins import Address
 from harness.schema.codec import to_plain
 from harness.schema.lab import Lab, find_lab, load_lab
 from harness.schema.profile import load_profile, profile_names, profile_path
-from harness.targets.power import power_cycle
+from harness.targets.power import switch_power
 from harness.targets.ssh import key_offered, known_hosts_path
 
 app = typer.Typer(add_completion=False)
@@ -160,6 +161,6 @@ def _cycle(name: str, desk: Lab) -> int:
             f"lab.toml has no power_cycle for '{name}'",
             remedy='Write power_cycle = "uhubctl -a cycle -p 2" or the like there.',
         )
-    power_cycle(board.power_cycle)
+    switch_power(board.power_cycle, Switch.CYCLE)
     console().print(f"The power of {name} was cycled.")
     return ExitCode.OK

@@ -27,7 +27,8 @@ def power(
         str,
         typer.Option(
             help="Export of the recorder, with options: FILE, FILE?meter=ppk2, "
-            "FILE?voltage=3.0V&within=30mV where it holds current only."
+            "FILE?voltage=3.0V&within=30mV where it holds current only, "
+            "FILE?by=host-stamps for what this machine captured beside a board."
         ),
     ],
     lang: Annotated[
@@ -69,10 +70,12 @@ def add_recording(bundle: Path, file: TraceFile) -> Laid:
 def placed(laid: Laid) -> str:
     """Say what was found, in two lines."""
     facts = laid.addition.facts
+    how = "by this machine's stamps"
+    if laid.placement is not None:
+        how = f"correlation {laid.placement.correlation:.2f}"
     told = (
         f"{laid.addition.source_name}: {facts['program']}, "
-        f"{len(laid.addition.trials)} trials found in it "
-        f"(correlation {laid.placement.correlation:.2f})."
+        f"{len(laid.addition.trials)} trials found in it ({how})."
     )
     missing, expected = facts["readings_missing"], facts["readings_expected"]
     if missing != "0":

@@ -25,6 +25,7 @@ from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._detached import (
     LATER,
+    abort_run,
     collect_run,
     leave_run,
     require_no_host,
@@ -200,6 +201,12 @@ def run(
     collect: Annotated[
         Path | None, typer.Option(help="Collect the run of this bundle from its board.")
     ] = None,
+    abort: Annotated[
+        Path | None,
+        typer.Option(
+            help="End the run of this bundle on its board; what it measured is kept."
+        ),
+    ] = None,
     gate: Annotated[
         Tier | None,
         typer.Option(help="Exit 0 if this tier is met, 1 if missed, 5 if unknown."),
@@ -243,7 +250,12 @@ def run(
         stream=stream,
         checks_network=check_network,
     )
-    require_one_way(resume, collect, is_detached=detached)
+    require_one_way(
+        resume=resume is not None,
+        collect=collect is not None,
+        abort=abort is not None,
+        detached=detached,
+    )
     if detached:
         require_no_host(request)
     wanted = wanted_items(dataset, metric, parent, goes_on=skip_broken)
@@ -253,8 +265,11 @@ def run(
             leave_run(replace(request, meter=LATER), out, wait, console)
             return ExitCode.OK
         if collect is not None:
-            collect_run(collect, request.lab, console)
+            collect_run(collect, request, console)
             bundle = collect
+        elif abort is not None:
+            abort_run(abort, request, console)
+            bundle = abort
         elif resume is not None:
             bundle = _go_on(resume, request, console)
         else:

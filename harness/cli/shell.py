@@ -1,8 +1,9 @@
-"""``duanping shell``: a login on a board, by the system's ssh and the pinned key."""
+"""``duanping shell``: a login on a board by the pinned key, or on a phone by adb."""
 
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,12 @@ from harness.errors import LinkError, Unsupported
 from harness.links.keyprint import fingerprint_of
 from harness.plugins import Address
 from harness.schema.lab import Lab, find_lab, load_lab
+from harness.targets.adb import open_shell as open_phone
 from harness.targets.ssh import key_offered, place_of
 
 app = typer.Typer(add_completion=False)
+
+PHONE = "android"
 
 
 @app.command()
@@ -29,11 +33,21 @@ def shell(
         Path | None, typer.Option(help="lab.toml; found in this folder if there.")
     ] = None,
 ) -> int:
-    """Log in to a board; its key must be the pinned one. Gives ssh's exit status."""
+    """Log in to a board or a phone, and give the exit status of what was done there.
+
+    A board's key must be the pinned one; a phone must have allowed this computer.
+    """
     found = lab or find_lab(Path.cwd())
     desk = load_lab(found) if found else Lab()
     address = Address.parse(desk.targets.get(target, target))
-    board = desk.boards.get(str(address), Board())
+    if address.driver == PHONE:
+        with open_phone(address) as phone:
+            return phone.log_in(command or ())
+    return _log_in(address, desk.boards.get(str(address), Board()), command or ())
+
+
+def _log_in(address: Address, board: Board, command: Sequence[str]) -> int:
+    """Log in by the system's ssh. Raises Unsupported without it, LinkError."""
     ssh = shutil.which("ssh")
     if ssh is None:
         raise Unsupported(
@@ -56,7 +70,7 @@ def shell(
         if board.client_key:
             arguments += ["-i", board.client_key, "-o", "IdentitiesOnly=yes"]
         user = f"{place.user}@" if place.user else ""
-        line = [ssh, "-F", "none", *arguments, f"{user}{place.host}", *(command or ())]
+        line = [ssh, "-F", "none", *arguments, f"{user}{place.host}", *command]
         return subprocess.run(line, check=False).returncode  # noqa: S603 - a list
 
 

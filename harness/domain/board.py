@@ -1,7 +1,31 @@
-"""What a desk knows of one of its boards beside the address."""
+"""What a desk knows of one of its boards beside the address.
 
+Two programs that switch a supply are known by what they are told, so that nobody has
+to write three commands: ``uhubctl`` (a USB hub that switches its ports) and
+``labgrid-client`` (the power port of a place that is ours).
+"""
+
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
+
+
+class Switch(StrEnum):
+    """What is done with a supply; the words of both programs."""
+
+    ON = "on"
+    OFF = "off"
+    CYCLE = "cycle"
+
+
+def uhubctl(port: str, way: Switch) -> str:
+    """Give the command for a hub's port, such as ``-l 1-1 -p 2``."""
+    return f"uhubctl {port} -a {way}"
+
+
+def labgrid(place: str, way: Switch) -> str:
+    """Give the command for the power port of a place, which must be acquired."""
+    return f"labgrid-client -p {shlex.quote(place)} power {way}"
 
 
 class AgentForm(StrEnum):
@@ -31,6 +55,10 @@ class Board:
     """Folder on the host with wheels of numpy and onnxruntime for the board."""
     power_cycle: str = ""
     """Command on the host that takes the board's supply away and gives it back."""
+    power_on: str = ""
+    """Command on the host that gives the board its supply; harmless where it is on."""
+    power_off: str = ""
+    """Command on the host that takes the board's supply away."""
     is_detached: bool = False
     """Whether the link is let go while a trial is executed, and opened after it."""
     holder: str = ""

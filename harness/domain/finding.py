@@ -58,6 +58,8 @@ CODES: frozenset[str] = frozenset(
         "meter-clock-off",
         "clock-pairs-inconsistent",
         "condition-not-reached",
+        "condition-not-put-back",
+        "run-aborted",
         "throttled-at-start",
         "throttled",
         "temperature-missing",

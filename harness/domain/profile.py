@@ -115,6 +115,10 @@ class EmulationModel:
     """The profile from which ratios were borrowed, where a device has few figures."""
 
 
+SETTABLE = ("governor", "screen", "radios", "charging")
+"""Conditions that are set on a board, and put back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
     """What is asked of the device and its surroundings while it is measured."""
@@ -123,6 +127,14 @@ class Conditions:
     ambient_max_degc: float = 25.0
     device_max_start_degc: float | None = None
     governor: str | None = None
+    screen: str | None = None
+    """``off``, or None: as it is."""
+    radios: str | None = None
+    """``off``: every radio of the device, as in airplane mode."""
+    charging: str | None = None
+    """``off``: no charger feeds the device, or at least not its battery."""
+    wished: tuple[str, ...] = ()
+    """Of `SETTABLE` conditions those without which a trial is measured all the same."""
     supply_voltage_v: float | None = None
     intra_op_threads: int = 1
 
@@ -131,6 +143,15 @@ class Conditions:
             raise ValueError("the lowest ambient temperature is above the highest")
         if self.intra_op_threads < 1:
             raise ValueError("at least one thread is needed")
+        for name in ("screen", "radios", "charging"):
+            if getattr(self, name) not in {None, "off"}:
+                raise ValueError(f"{name} can be asked to be 'off' only")
+        for name in self.wished:
+            if name not in SETTABLE:
+                known = ", ".join(SETTABLE)
+                raise ValueError(f"'{name}' cannot be wished for; known: {known}")
+            if getattr(self, name) is None:
+                raise ValueError(f"'{name}' is wished for and not said how")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

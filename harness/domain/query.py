@@ -223,6 +223,8 @@ HOST_CLOCK = "monotonic"
 CLOCK_PAIRS = "clock.pairs"
 """Key of the note that holds pairs of readings of a board's and the host's clock:
 ``host_ns board_ns u_ns`` a pair, in order of time, ``;`` between them."""
+HOST_BOOT = "clock.host_boot"
+"""Key of the note that names the start of the host whose clock these pairs are of."""
 FIRMWARE_MODEL = "firmware_model"
 """Key of the note that names a model which is in the firmware, not the plan's file."""
 OUTPUTS = "outputs"

@@ -28,6 +28,18 @@ class ConditionsReached:
     ambient_degc: float | None = None
     device_degc: float | None = None
     governor: str | None = None
+    screen: str | None = None
+    """``on``, ``off``, or ``none`` where the device has none."""
+    radios: str | None = None
+    """``on``, ``off``, or ``none``."""
+    charging: str | None = None
+    """Status of the battery in the kernel's words, such as ``Discharging``."""
+    set_from: dict[str, str] = field(default_factory=dict)
+    """What was set for this trial, by its place, and how it was found."""
+    missed: dict[str, str] = field(default_factory=dict)
+    """Conditions that were wished for and could not be set, and why."""
+    recovered: tuple[str, ...] = ()
+    """What an earlier run had left set, and was put back before this trial."""
     frequency_hz: float | None = None
     load_average: float | None = None
     """Over the last minute, and so with the harness's own trials in it."""

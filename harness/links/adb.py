@@ -6,6 +6,7 @@ line is missing, the link was lost.
 """
 
 import shlex
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,6 +81,15 @@ class AdbShell:
         words = self._adb.line("-s", self._serial, "shell", "-T", line)
         with spawn(words, self._adb.environment, name=self.where) as link:
             yield link
+
+    def log_in(self, command: Sequence[str]) -> int:
+        """Give our own terminal to a shell on the phone, or to a command there.
+
+        Gives adb's exit status: the command's, or 0 where the phone went away.
+        """
+        words = self._adb.line("-s", self._serial, "shell", *command)
+        done = subprocess.run(words, env=self._adb.environment, check=False)  # noqa: S603 - a list
+        return done.returncode
 
     def push(self, data: Path | bytes, to: str) -> None:
         """Write a file beside its name, then give it its name."""

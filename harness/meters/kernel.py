@@ -111,6 +111,11 @@ class Kernel:
                 return status != "Discharging"
         return None
 
+    def charging(self) -> str | None:
+        """Give a battery's status in the kernel's words, such as ``Discharging``."""
+        statuses = (_text(supply / "status") for supply in self._supplies("Battery"))
+        return next(filter(None, statuses), None)
+
     def load_average(self) -> float | None:
         """Give the load over the last minute."""
         text = _text(self.root / "proc/loadavg")

@@ -7,7 +7,7 @@ before it stays readable, and `RecordWriter.resume` goes on from there.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,8 +63,9 @@ Utc = Callable[[], datetime]
 class RecordWriter:
     """Writes the evidence of one run. Made by `create` or `resume`, used in `with`.
 
-    Leaving it after `finish` leaves a whole record. Leaving it earlier, by an error
-    or by Ctrl-C, writes a line `interrupted` if that can still be written; a
+    Leaving it after `finish` leaves a whole record. Leaving it after `leave` or
+    `break_off` leaves one that says why it is not whole. Leaving it earlier, by an
+    error or by Ctrl-C, writes a line `interrupted` if that can still be written; a
     record without its manifest says by itself that it is not whole.
     """
 
@@ -83,7 +84,7 @@ class RecordWriter:
         self._spool: SpoolWriter | None = None
         self._clock = ""
         self._finished: set[str] = set()
-        self._is_whole = False
+        self._says_how_it_ends = False
 
     @classmethod
     def create(
@@ -226,7 +227,24 @@ class RecordWriter:
             self._journal.append(LineType.RUN_ENDED, {"files": digests})
             self._journal.sync()
             write_durably(self._evidence / MANIFEST, self._manifest())
-        self._is_whole = True
+        self._says_how_it_ends = True
+
+    def leave(self, facts: Mapping[str, str]) -> None:
+        """Record that the run goes on without this process, and what is known of it.
+
+        Raises StorageError.
+        """
+        with self._storing():
+            self._journal.append(LineType.LEFT, facts)
+            self._journal.sync()
+        self._says_how_it_ends = True
+
+    def break_off(self, why: str) -> None:
+        """Record why the run ends here before its time. Raises StorageError."""
+        with self._storing():
+            self._journal.append(LineType.INTERRUPTED, {"why": why, "trial": None})
+            self._journal.sync()
+        self._says_how_it_ends = True
 
     def __enter__(self) -> Self:
         return self
@@ -240,7 +258,7 @@ class RecordWriter:
         if self._spool is not None:
             self._spool.close()
         self._journal.close()
-        if not self._is_whole:
+        if not self._says_how_it_ends:
             # where this cannot be written either, the missing end says the same
             with suppress(OSError, StorageError):
                 self._note_interruption(kind.__name__ if kind else "not finished")

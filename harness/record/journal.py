@@ -37,6 +37,7 @@ class LineType(StrEnum):
     CAPTURE = "capture"
     FINDING = "finding"
     TRIAL_ENDED = "trial-ended"
+    LEFT = "left"
     RESUMED = "resumed"
     INTERRUPTED = "interrupted"
     RUN_ENDED = "run-ended"

@@ -9,7 +9,7 @@ provably not the ones that were written are refused here.
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
@@ -84,6 +84,15 @@ def read_record(bundle: Path) -> RunRecord:
         is_complete=has_all and is_closed,
         harness_version=str(story.started.get("harness_version", "")),
     )
+
+
+def left_by(bundle: Path) -> dict[str, Any]:
+    """Give what was known of a run when it was left to itself; empty if it was not.
+
+    Raises EvidenceError as `read_record` does.
+    """
+    path = bundle / EVIDENCE / JOURNAL
+    return tell(read_journal(path).lines, where=str(path)).left
 
 
 def require_bundle(bundle: Path) -> None:

@@ -151,6 +151,8 @@ class Story:
     """Trial id → its last execution, in order of execution."""
     findings: list[Finding] = field(default_factory=list)
     abandoned: list[AbandonedFile] = field(default_factory=list)
+    left: dict[str, Any] = field(default_factory=dict)
+    """Data of the last line `left`: the run goes on elsewhere; empty without one."""
     sittings: int = 0
     """How often the run was gone on with."""
     ended: dict[str, Any] | None = None
@@ -197,6 +199,8 @@ def _told(story: Story, line: Line, place: str) -> None:
             # codes of a newer version are left to that version
             if str(data.get("code")) in CODES:
                 story.findings.append(readable(Finding, data, where=place))
+        case LineType.LEFT:
+            story.left = data
         case LineType.RESUMED:
             _resumed(story, data, place)
         case LineType.RUN_ENDED:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.domain.board import AgentForm, Board
+from harness.domain.board import AgentForm, Board, Switch, labgrid, uhubctl
 from harness.domain.plan import Boundary, Supply
 from harness.domain.record import LabInfo
 from harness.errors import SchemaError, UsageError
@@ -98,6 +98,18 @@ class WrittenDevice(Written):
     address: str
 
 
+class WrittenPower(Written):
+    """How a board's supply is switched: by commands, or by a program that is known."""
+
+    on: str = ""
+    off: str = ""
+    cycle: str = ""
+    uhubctl: str = ""
+    """Of a USB hub that switches its ports, which: ``-l 1-1 -p 2``."""
+    labgrid: str = ""
+    """Name of a labgrid place with a power port, which must be acquired."""
+
+
 class WrittenTarget(WrittenDevice):
     """A target: where it is, and how a board is reached and set up."""
 
@@ -108,6 +120,7 @@ class WrittenTarget(WrittenDevice):
     folder: str = ".cache/duanping"
     runtime: str = ""
     power_cycle: str = ""
+    power: WrittenPower = WrittenPower()
     detached: bool = False
     holder: str = ""
 
@@ -271,8 +284,40 @@ def _boards(targets: dict[str, WrittenTarget], lab: Path) -> dict[str, Board]:
             if more.get(key):
                 more[key] = str(lab.parent / Path(more[key]).expanduser())
         is_detached = more.pop("detached", False)
+        more.pop("power", None)
+        more |= _power(target, f"{lab}: /targets/{name}/power")
         found[str(address)] = Board(is_detached=is_detached, **more)
     return found
+
+
+def _power(target: WrittenTarget, where: str) -> dict[str, str]:
+    """Give the commands that switch a supply, by the names that a Board has."""
+    written = target.power.model_dump(exclude_defaults=True)
+    if target.power_cycle:
+        if "cycle" in written:
+            raise SchemaError(
+                "The command that cycles the supply is given twice",
+                where=where,
+                remedy="Leave power_cycle out.",
+            )
+        written["cycle"] = target.power_cycle
+    programs = {"uhubctl": uhubctl, "labgrid": labgrid}
+    for program, command in programs.items():
+        if program in written:
+            if len(written) > 1:
+                raise SchemaError(
+                    f"'{program}' gives all three commands",
+                    where=where,
+                    remedy=f"Leave {program} or the others out.",
+                )
+            written = {way: command(written[program], way) for way in Switch}
+    if ("on" in written) != ("off" in written):
+        raise SchemaError(
+            "What cuts a supply and what gives it back go together",
+            where=where,
+            remedy="Give both, on and off.",
+        )
+    return {f"power_{way}": written[way] for way in Switch if way in written}
 
 
 def _addresses(devices: Mapping[str, WrittenDevice], where: str) -> dict[str, str]:

@@ -74,6 +74,10 @@ class WrittenConditions(Written):
     ambient_max: Quantity = f"{_ASKED.ambient_max_degc} degC"
     device_max_start: Quantity | None = None
     governor: str | None = None
+    screen: Literal["off"] | None = None
+    radios: Literal["off"] | None = None
+    charging: Literal["off"] | None = None
+    wished: tuple[str, ...] = ()
     supply_voltage: Quantity | None = None
     threads: int = 1
 
@@ -205,6 +209,10 @@ def _conditions(written: WrittenConditions, where: str) -> Conditions:
                 else _degc(written.device_max_start, f"{where}/device_max_start")
             ),
             governor=written.governor,
+            screen=written.screen,
+            radios=written.radios,
+            charging=written.charging,
+            wished=written.wished,
             supply_voltage_v=_optional(
                 written.supply_voltage, "V", f"{where}/supply_voltage"
             ),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from math import exp, log10
 
 from harness.domain.profile import (
+    SETTABLE,
     Covered,
     DeviceProfile,
     EmulationModel,
@@ -89,8 +90,11 @@ def _conditions(profile: DeviceProfile) -> Iterator[str]:
     yield f'ambient_max = "{_number(asked.ambient_max_degc)} degC"'
     if asked.device_max_start_degc is not None:
         yield f'device_max_start = "{_number(asked.device_max_start_degc)} degC"'
-    if asked.governor is not None:
-        yield f"governor = {_text(asked.governor)}"
+    for name in SETTABLE:
+        if (wanted := getattr(asked, name)) is not None:
+            yield f"{name} = {_text(wanted)}"
+    if asked.wished:
+        yield f"wished = {_texts(asked.wished)}"
     if asked.supply_voltage_v is not None:
         yield f'supply_voltage = "{_number(asked.supply_voltage_v)} V"'
     yield f"threads = {asked.intra_op_threads}"

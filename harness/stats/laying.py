@@ -118,6 +118,8 @@ def _corrected(trial: TrialRecord) -> TrialRecord:
 def _related(trial: TrialRecord, trace: PowerTrace) -> _Laid:
     """Relate the clocks by the best means that can be trusted."""
     refused, pairs = None, _pairs(trial, trace)
+    if isinstance(pairs, Refused):
+        return _Laid(relation=None, refused=pairs)
     near = trace if pairs is None else on_host_clock(trace, pairs)
     for means in (align_by_edges, _by_pulses):
         found = means(trial, near)
@@ -136,7 +138,7 @@ def _related(trial: TrialRecord, trace: PowerTrace) -> _Laid:
     return _Laid(relation=stamps, refused=refused)
 
 
-def _pairs(trial: TrialRecord, trace: PowerTrace) -> Relation | None:
+def _pairs(trial: TrialRecord, trace: PowerTrace) -> Relation | Refused | None:
     """Relate the host's clock to the board's where the record holds both, read at once.
 
     Only readings that the host stamped can be moved by them.

@@ -181,13 +181,16 @@ def from_host_stamps(
     )
 
 
-def from_clock_pairs(text: str) -> Relation:
+def from_clock_pairs(text: str) -> Relation | Refused:
     """Relate the host's clock to a board's by pairs that were read together.
 
     `text` is as `harness.domain.query.CLOCK_PAIRS` says. The line through the first
     pair and the last; with one pair, or two of the same time, skew stays 0 and may be
     as large as crystals are (`MOST_SKEW`, a rectangle). Here the board's clock takes
     the place of the host's in `Relation`, and the host's that of the meter's.
+
+    Refused where the two clocks run apart by more than crystals do: one of them stood
+    still between the pairs, as in sleep, was set, or began anew.
 
     Raises ValueError for a text that is none.
     """
@@ -197,9 +200,14 @@ def from_clock_pairs(text: str) -> Relation:
     (host_a, board_a, u_a), (host_b, board_b, u_b) = pairs[0], pairs[-1]
     apart_ns = host_b - host_a
     skew, u_skew = 0.0, MOST_SKEW / sqrt(3)
+    if apart_ns < 0:
+        raise ValueError(f"{text!r} goes back in time")
     if apart_ns > 0:
         skew = (board_b - board_a) / apart_ns - 1
         u_skew = hypot(u_a, u_b) / apart_ns
+        if abs(skew) - 2 * u_skew > MOST_SKEW:
+            evidence = {"skew": skew, "u_skew": u_skew, "apart_s": apart_ns / NS_PER_S}
+            return Refused(reason=Reason.TOO_MUCH_SKEW, values=evidence)
     middle = (host_a + host_b) / 2
     return Relation(
         means=Means.CLOCK_PAIRS,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from harness.domain.finding import Finding
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm
+from harness.domain.profile import SETTABLE
 from harness.domain.query import FIRMWARE_MODEL, Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
@@ -158,6 +159,14 @@ def _fallback(trial: TrialRecord) -> Iterator[Finding]:
         )
 
 
+_AS_GOOD_AS: Mapping[str, tuple[str | None, ...]] = {
+    "governor": (None,),  # processors of one speed have none
+    "screen": ("none",),
+    "radios": ("none",),
+    "charging": ("Discharging", "Not charging"),
+}
+
+
 def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     """Compare the conditions read before the trial with those that were asked for.
 
@@ -170,14 +179,18 @@ def _conditions(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     if not is_real or reached is None:
         return
     about = trial.trial.id
-    if asked.governor is not None and reached.governor not in {None, asked.governor}:
-        yield finding(
-            "condition-not-reached",
-            about,
-            condition="governor",
-            asked=asked.governor,
-            reached=str(reached.governor),
-        )
+    for name in SETTABLE:
+        wanted, found = getattr(asked, name), getattr(reached, name)
+        good = {wanted, *_AS_GOOD_AS[name]}
+        if name in reached.missed or (wanted is not None and found not in good):
+            yield finding(
+                "condition-not-reached",
+                about,
+                condition=name,
+                asked=str(wanted),
+                reached=str(found or "unknown"),
+                reason=reached.missed.get(name, ""),
+            )
     ambient = reached.ambient_degc
     is_inside = (
         ambient is None or asked.ambient_min_degc <= ambient <= asked.ambient_max_degc

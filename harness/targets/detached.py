@@ -11,15 +11,17 @@ from harness.domain.sut import ConditionsReached
 from harness.errors import LinkError, TargetError, Unsupported
 from harness.loadgen.transcript import Done, Hello, Listener
 from harness.targets.base import Deployment
-from harness.targets.board.job import Asked, Job, Series, encode_series
+from harness.targets.board.job import Job, Series, encode_series
+from harness.targets.board.series import PATIENCE_S
 from harness.targets.fitted import answer
 from harness.targets.follower import parsed
-from harness.targets.remote import RemoteTarget
+from harness.targets.remote import RemoteTarget, asked_of, reached_of
 
 NOTE = "detached"
 """Key of the note of a trial that was executed with nobody there."""
 _ASK_S = 60.0
 _GIVE_S = 600.0
+_END_S = 2 * PATIENCE_S + 30.0
 _NO_LEASE_S = 1e9
 
 
@@ -32,7 +34,9 @@ class Standing:
     ended: int = 0
     total: int = 0
     not_put_back: str = ""
-    """Conditions that the board could not put back."""
+    """Conditions that the board could not put back, each with the command for it."""
+    boot: str = ""
+    """The start of the board that this is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,8 @@ class Collected:
     """All of them with the last; none where the board was not done with the trial."""
     reason: str
     """Why there are none."""
+    boot: str = ""
+    """The start of the board in which the trial was executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +68,7 @@ def leave(target: RemoteTarget, name: str, order: Order) -> None:
     """Have the board begin by itself. Raises TargetError where it does not."""
     series = Series(
         jobs=tuple(_job(target, trial, on) for trial, on in order.work),
-        asked=Asked(
-            governor=order.conditions.governor,
-            max_start_degc=order.conditions.device_max_start_degc,
-            patience_s=target.patience.cool_s,
-        ),
+        asked=asked_of(order.conditions, target.patience.cool_s),
         wait_s=order.wait_s,
         rest_s=order.rest_s,
     )
@@ -97,8 +99,18 @@ def require_able(target: RemoteTarget) -> None:
 
 def look(target: RemoteTarget, name: str) -> Standing:
     """Ask how far a run is."""
-    command = target.fitted.command("look", _folder(target, name))
-    done = target.shell.run(command, Deadline.after(_ASK_S, target.clock))
+    return _standing(target, _ASK_S, "look", _folder(target, name))
+
+
+def end(target: RemoteTarget, name: str) -> Standing:
+    """Have the board end a run, put back what was set, and say how far it came."""
+    folder = _folder(target, name)
+    return _standing(target, _END_S, "end", folder, "Aborted by the operator")
+
+
+def _standing(target: RemoteTarget, seconds: float, verb: str, *words: str) -> Standing:
+    command = target.fitted.command(verb, target.fitted.folder, *words)
+    done = target.shell.run(command, Deadline.after(seconds, target.clock))
     said = answer(done.stdout, target.shell, done.stderr)
     del said["line"]
     return Standing(**said)
@@ -113,15 +125,22 @@ def collect(target: RemoteTarget, name: str, number: int) -> Collected:
     done = target.shell.run(command, Deadline.after(_GIVE_S, target.clock))
     listener = Listener()
     reached: ConditionsReached | None = None
+    boot = ""
     events: list[TrialEvent] = []
     is_done = False
     for line in done.stdout.splitlines(keepends=True):
         match parsed(line):
-            case {"line": "conditions", "conditions": dict(found)}:
+            case {
+                "line": "conditions",
+                "conditions": dict(found),
+                "boot": str(boot),
+            }:
                 reached = _reached(found)
             case {"line": "over", "reason": str(reason)}:
                 whole = tuple(_noted(events)) if is_done else ()
-                return Collected(conditions=reached, events=whole, reason=reason)
+                return Collected(
+                    conditions=reached, events=whole, reason=reason, boot=boot
+                )
             case {"line": "hello" | "event" | "done"}:
                 match listener.take(line):
                     case Done():
@@ -165,8 +184,8 @@ def _folder(target: RemoteTarget, name: str) -> str:
 
 def _reached(found: dict[str, Any]) -> ConditionsReached:
     values = dict(found)
-    anchor_ns, first_ns = values.pop("anchor_ns"), values.pop("first_anchor_ns")
-    return ConditionsReached(**values, anchor_ratio=anchor_ns / first_ns)
+    first_ns = values.pop("first_anchor_ns")
+    return reached_of(values, first_ns)
 
 
 def _noted(events: list[TrialEvent]) -> list[TrialEvent]:

@@ -34,6 +34,8 @@ class Follower:
     go_on: Callable[[int], Sequence[str]]
     """Command that relays the journal from that byte on."""
     job: bytes
+    let_go: Callable[[], None]
+    """Lets the link go while the board is alone."""
     alone_s: float | None = None
     """How long the board is let alone; None: the link stays."""
     has_ended: bool = False
@@ -93,7 +95,15 @@ class Follower:
         with self.shell.start(self.begin) as link:
             link.write(self.job)
             self._require_begun(link)
-        self.shell.let_go()
+        try:
+            self.let_go()
+        except TargetError:
+            self.come_back()
+            with self.shell.start(self.go_on(0)) as link:
+                self.is_interrupted = True
+                for _ in self._heard_over(link):
+                    pass  # of a trial that nobody wants like this
+            raise
         try:
             self.clock.wait_until(self.clock.now_ns() + round(seconds * NS_PER_S))
         except KeyboardInterrupt:

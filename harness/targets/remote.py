@@ -11,19 +11,20 @@ import platform
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.clock import Clock, Deadline, SystemClock
-from harness.domain.board import Board
+from harness.domain.board import Board, Switch
 from harness.domain.origin import Origin
 from harness.domain.plan import RuntimeSettings, Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import (
     CLOCK_PAIRS,
+    HOST_BOOT,
     ModelLoaded,
     Noted,
     Outcome,
@@ -34,6 +35,7 @@ from harness.domain.query import (
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.errors import (
+    ConditionNotPutBack,
     ConditionNotReached,
     DeployMismatch,
     LinkClosed,
@@ -45,6 +47,7 @@ from harness.links.filedigest import digest_of, model_files
 from harness.links.shell import LineLink, Shell
 from harness.loadgen.prepared import Prepared
 from harness.loadgen.wire import Task
+from harness.meters.kernel import Kernel
 from harness.planning import expected_seconds
 from harness.plugins import Address
 from harness.targets.answered import with_scores
@@ -54,7 +57,7 @@ from harness.targets.fitted import Fitted
 from harness.targets.fitting import fit_out
 from harness.targets.follower import Follower, come_back, parsed
 from harness.targets.local import runtime_opener
-from harness.targets.power import power_cycle
+from harness.targets.power import switch_power
 from harness.targets.runner.preparer import Preparer, require_known, why_not
 
 LEASE_S = 60.0
@@ -120,6 +123,8 @@ class RemoteTarget:
     _token: str = field(default_factory=lambda: uuid.uuid4().hex)
     _runs: int = 0
     _anchor_ns: int | None = None
+    _is_cut: bool = False
+    """Whether its supply is away."""
     _inspected: dict[tuple[str, RuntimeSettings], ModelLoaded] = field(
         default_factory=dict
     )
@@ -143,11 +148,10 @@ class RemoteTarget:
     @contextmanager
     def prepare(self, asked: Conditions) -> Iterator[ConditionsReached]:
         """Hold the board as asked, and put it back; raises ConditionNotReached."""
-        wanted = Asked(
-            governor=asked.governor,
-            max_start_degc=asked.device_max_start_degc,
+        wanted = replace(
+            asked_of(asked, self.patience.cool_s),
             anchor_ns=self._anchor_ns,
-            patience_s=self.patience.cool_s,
+            radio_link=False if self.board.is_detached else self._is_linked_by_radio(),
         )
         self._be_there()
         command = self.fitted.command("conditions", self.fitted.folder)
@@ -155,13 +159,21 @@ class RemoteTarget:
             link.write(json.dumps(asdict(wanted)).encode() + b"\n")
             said = self._said(link, self.patience.cool_s + ASK_S)
             if said.get("line") != "reached":
+                self._require_put_back(said)
                 raise ConditionNotReached(
                     str(said.get("what", "The board did not reach its conditions")),
                     where=str(said.get("where") or self.shell.where),
                     remedy=str(said.get("remedy", "")),
                 )
-            yield self._reached(said["conditions"])
-            self._put_back(link)
+            try:
+                yield self._reached(said["conditions"])
+            finally:
+                self._put_back(link)
+
+    def _is_linked_by_radio(self) -> bool | None:
+        """Say whether a phone is reached through the air; a board finds out itself."""
+        kind, _, place = Address.parse(self.address).link.partition(":")
+        return ":" in place if kind == "adb" else None
 
     @contextmanager
     def deploy(
@@ -221,8 +233,9 @@ class RemoteTarget:
             go_on=lambda offset: self.fitted.command("follow", folder, str(offset)),
             job=encode_job(job),
             alone_s=alone_s,
+            let_go=self._let_go,
         )
-        pairs = [self._clock_pair()]
+        pairs = [self.clock_pair()]
         with closing(follower.events()) as heard:
             events = with_scores(heard, trial, on)
             for event in _with_an_end(events, follower, trial):
@@ -231,9 +244,11 @@ class RemoteTarget:
                 if isinstance(event, TrialEnded):
                     # a link that is lost just now costs a pair, never the trial
                     with suppress(LinkError):
-                        pairs.append(self._clock_pair())
+                        pairs.append(self.clock_pair())
                     text = ";".join(pairs)
                     yield Noted(trial=trial.id, key=CLOCK_PAIRS, value=text)
+                    boot = Kernel().boot_id()
+                    yield Noted(trial=trial.id, key=HOST_BOOT, value=boot)
                 yield event
         if follower.is_interrupted:
             raise KeyboardInterrupt
@@ -253,7 +268,7 @@ class RemoteTarget:
             )
             return prepare(Task.MEASURE, trial, on)
 
-    def _clock_pair(self) -> str:
+    def clock_pair(self) -> str:
         """Read both clocks at once, as near as the quickest of some exchanges goes.
 
         The board's reading lies anywhere between question and answer: a rectangle,
@@ -311,15 +326,25 @@ class RemoteTarget:
     def _come_back(self) -> None:
         """Open a lost link again, at the last by cycling the board's power.
 
-        Raises LinkClosed where it stays away.
+        Raises LinkClosed where it stays away, TargetError where its supply does.
         """
+        if self._is_cut:
+            switch_power(self.board.power_on, Switch.ON)
+            self._is_cut = False
         try:
             come_back(self._reconnect, self.clock, self.patience.lease_s)
         except LinkClosed:
             if not self.board.power_cycle:
                 raise
-            power_cycle(self.board.power_cycle)
+            switch_power(self.board.power_cycle, Switch.CYCLE)
             come_back(self._reconnect, self.clock, self.patience.boot_s)
+
+    def _let_go(self) -> None:
+        """Let the link go, and the board's supply with it where it can be switched."""
+        self.shell.let_go()
+        if self.board.power_off:
+            self._is_cut = True  # before: a command that fails may have cut it
+            switch_power(self.board.power_off, Switch.OFF)
 
     def _be_there(self) -> None:
         """Open the link again where it was lost between two trials."""
@@ -350,24 +375,54 @@ class RemoteTarget:
             ) from error
 
     def _reached(self, found: dict[str, Any]) -> ConditionsReached:
-        anchor_ns = int(found.pop("anchor_ns"))
         if self._anchor_ns is None:
-            self._anchor_ns = anchor_ns
-        return ConditionsReached(**found, anchor_ratio=anchor_ns / self._anchor_ns)
+            self._anchor_ns = int(found["anchor_ns"])
+        return reached_of(found, self._anchor_ns)
 
     def _put_back(self, link: LineLink) -> None:
-        """Have conditions put back; a board whose link is lost does so by itself."""
+        """Have conditions put back; a board whose link is lost does so by itself.
+
+        Raises ConditionNotPutBack.
+        """
         try:
             link.write(b"done\n")
             said = self._said(link, ASK_S)
-        except LinkClosed:
-            return
+        except (LinkError, TargetError):
+            return  # the board does so by itself, and notes what it could not
+        self._require_put_back(said)
+
+    def _require_put_back(self, said: dict[str, Any]) -> None:
         if failed := said.get("failed"):
-            raise TargetError(
-                f"A condition of the board could not be put back: {'; '.join(failed)}",
+            raise ConditionNotPutBack(
+                f"The board could not be put back as it was: {'; '.join(failed)}",
                 where=self.shell.where,
-                remedy="Put it back by hand, then go on with --resume.",
+                remedy="Put it back by hand; the next run tries it again first. What "
+                "was measured is kept: go on with --resume.",
             )
+
+
+def asked_of(conditions: Conditions, patience_s: float) -> Asked:
+    """Give what a board is asked for; of its surroundings it knows nothing."""
+    return Asked(
+        governor=conditions.governor,
+        screen=conditions.screen,
+        radios=conditions.radios,
+        charging=conditions.charging,
+        wished=conditions.wished,
+        max_start_degc=conditions.device_max_start_degc,
+        patience_s=patience_s,
+    )
+
+
+def reached_of(found: dict[str, Any], first_anchor_ns: int) -> ConditionsReached:
+    """Read what a board says it has reached."""
+    values = dict(found)
+    anchor_ns, recovered = int(values.pop("anchor_ns")), values.pop("recovered", ())
+    return ConditionsReached(
+        **values,
+        recovered=tuple(recovered),
+        anchor_ratio=anchor_ns / first_anchor_ns,
+    )
 
 
 def _with_an_end(

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.domain.origin import Origin
-from harness.domain.reading import Loss
+from harness.domain.query import HOST_CLOCK
+from harness.domain.reading import Loss, ReadingBlock
 from harness.errors import SchemaError, UnknownName, Unsupported
 from harness.meters.exports.forms import Stamp
 from harness.meters.exports.table import heading_at, read_columns
@@ -99,12 +100,15 @@ def _made(
         origin=_origin(facts.get("origin", ""), where),
     )
     line = replace(line, missing=max(line.missing, _counted(facts)))
+    blocks = assembled(line, power_w, None, source, Stamp.END)
+    if options.by_stamps:
+        blocks = tuple(_stamped(block, facts, where) for block in blocks)
     return ImportedTrace(
         form=_FORM,
         program=_PROGRAM,
         driver=source.driver,
-        clock=source.clock,
-        blocks=assembled(line, power_w, None, source, Stamp.END),
+        clock=blocks[0].clock,
+        blocks=blocks,
         loss=Loss(
             missing=line.missing,
             expected=line.loss.expected,
@@ -113,6 +117,25 @@ def _made(
         step_s=line.step_s,
         facts={key: value for key, value in facts.items() if key not in _NOT_KEPT}
         | ({"voltage_v": f"{options.voltage_v:g}"} if options.voltage_v else {}),
+    )
+
+
+def _stamped(block: ReadingBlock, facts: Mapping[str, str], where: str) -> ReadingBlock:
+    """Give readings the times of the clock of the machine that took them.
+
+    Raises Unsupported for readings by the clock of their meter.
+    """
+    if facts.get("clock") != HOST_CLOCK or "host_boot" not in facts:
+        raise Unsupported(
+            "These readings do not bear the stamps of the machine that took them, but "
+            f"times of '{facts.get('clock', 'no clock')}'",
+            where=where,
+            remedy="Leave by=host-stamps out: marks of load place them.",
+        )
+    begin_ns = _whole(facts.get("begin_ns", ""))
+    times = np.asarray(block.times_ns, dtype=np.int64) + begin_ns
+    return replace(
+        block, clock=HOST_CLOCK, times_ns=type(block.times_ns)("q", times.tobytes())
     )
 
 

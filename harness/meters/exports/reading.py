@@ -86,6 +86,12 @@ def decode(data: bytes, options: TraceOptions, where: str) -> ImportedTrace:
             remedy=f"Make readings of them first: duanping meters capture "
             f"DRIVER@replay:{where} --out trace.parquet",
         )
+    if options.by_stamps and not data.startswith((PARQUET_MAGIC, CSV_BEGINS)):
+        raise Unsupported(
+            "Only files of duanping meters capture bear this machine's stamps",
+            where=where,
+            remedy="Leave by=host-stamps out: marks of load place the recording.",
+        )
     if data.startswith(JLS_MAGIC):
         return decode_jls(data, options, where)
     if data.startswith(PARQUET_MAGIC):

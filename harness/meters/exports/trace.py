@@ -20,7 +20,9 @@ from harness.meters.exports.timeline import Timeline
 from harness.units import NS_PER_S, parse_quantity
 
 Reals = NDArray[np.float64]
-OPTIONS = ("meter", "voltage", "within")
+OPTIONS = ("meter", "voltage", "within", "by")
+HOST_STAMPS = "host-stamps"
+"""Value of the option ``by``: the readings' own stamps place them, not their shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +34,12 @@ class TraceOptions:
     voltage_v: float | None = None
     within_v: float | None = None
     """The voltage lies within ± so much of what was said."""
+    by_stamps: bool = False
+    """Whether the stamps of the machine that took it place it beside the run."""
 
     @classmethod
     def parse(cls, query: str, where: str) -> "TraceOptions":
-        """Read ``meter=ppk2&voltage=3V&within=30mV``.
+        """Read ``meter=ppk2&voltage=3V&within=30mV&by=host-stamps``.
 
         Raises UnknownName, SchemaError, Unsupported for a voltage of which nobody
         says how well it is known.
@@ -50,6 +54,7 @@ class TraceOptions:
             meter=values.get("meter", ""),
             voltage_v=_volts(values.get("voltage")),
             within_v=_volts(values.get("within")),
+            by_stamps=_is_by_stamps(values.get("by"), where),
         )
         if (options.voltage_v is None) != (options.within_v is None):
             raise Unsupported(
@@ -60,6 +65,12 @@ class TraceOptions:
         if options.voltage_v is not None and options.voltage_v <= 0:
             raise SchemaError("A supply has a voltage above zero", where=where)
         return options
+
+
+def _is_by_stamps(word: str | None, where: str) -> bool:
+    if word not in {None, HOST_STAMPS}:
+        raise UnknownName("means of placing a trace", word, [HOST_STAMPS], where=where)
+    return word is not None
 
 
 def _volts(text: str | None) -> float | None:

@@ -40,8 +40,11 @@ def _alone(verb: str, *words: str) -> None:
     match verb, words:
         case "leave", (base, folder):
             _leave(Path(base), Path(folder))
-        case "look", (folder,):
-            _say(series.look(Path(folder)))
+        case "look", (base, folder):
+            _say(series.look(Path(base), Path(folder), SystemClock()))
+        case "end", (base, folder, reason):
+            series.end(Path(base), Path(folder), reason, SystemClock())
+            _say(series.look(Path(base), Path(folder), SystemClock()))
         case "give", (folder, number):
             sys.stdout.buffer.writelines(series.given(Path(folder), int(number)))
         case "forget", (folder,):
@@ -75,7 +78,7 @@ def _leave(base: Path, folder: Path) -> None:
     order = decode_series(sys.stdin.buffer.readline())
     try:
         with lock.busy_for(base):
-            detach_series(order, folder)
+            detach_series(order, base, folder)
     except BlockingIOError:
         _say(speak("refused", reason="Another run is going on on this board"))
     except OSError as error:

@@ -21,6 +21,8 @@ _DECI = 0.1
 _CPU, _SKIN = "0", "3"
 _TEMPERATURE = re.compile(r"Temperature\{mValue=([-\d.]+), mType=(-?\d+)")
 _STATUS = re.compile(r"Thermal Status: (\d+)")
+_STATUSES = {"2": "Charging", "3": "Discharging", "4": "Not charging", "5": "Full"}
+"""BatteryManager.java."""
 _FROM_HAL = "Current temperatures from HAL:"
 _COOLING = "Current cooling devices"
 _PROPERTIES = {
@@ -102,6 +104,11 @@ class PhoneKernel(Kernel):
             return found
         states = [v for k, v in self._battery().items() if k.endswith("powered")]
         return "true" in states if states else None
+
+    def charging(self) -> str | None:
+        """Give the battery's status, in the kernel's words."""
+        found = Kernel.charging(self)
+        return found or _STATUSES.get(self._battery().get("status", ""))
 
     def _battery(self) -> dict[str, str]:
         pairs = (

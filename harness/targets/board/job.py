@@ -55,6 +55,13 @@ class Asked:
     """Conditions that the host asks for; None: nothing."""
 
     governor: str | None = None
+    screen: str | None = None
+    radios: str | None = None
+    charging: str | None = None
+    wished: tuple[str, ...] = ()
+    """Those of them without which it goes on."""
+    radio_link: bool | None = False
+    """Whether radios that are off would cut the link that has to stay; None: see."""
     max_start_degc: float | None = None
     anchor_ns: int | None = None
     """The anchor's time at the start of the run; None: this is the start."""
@@ -119,8 +126,13 @@ class RunFolder:
 
     @property
     def stop(self) -> Path:
-        """There once the host wants the run ended."""
+        """There once the host wants the run ended; may hold the reason."""
         return self.path / "stop"
+
+    @property
+    def pid(self) -> Path:
+        """Number of the process that executes the trial."""
+        return self.path / "pid"
 
     @property
     def last(self) -> Path:

@@ -203,7 +203,7 @@ class _Watch(threading.Thread):
             if renewed != seen:
                 seen, heard_ns = renewed, clock.now_ns()
             if self._folder.stop.exists():
-                self.reason = "Ctrl-C"
+                self.reason = self._folder.stop.read_text() or "Ctrl-C"
             elif clock.now_ns() - heard_ns > self._lease_s * 1e9:
                 self.reason = (
                     f"Nothing was heard of the host for {self._lease_s:g} s, "

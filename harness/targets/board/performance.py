@@ -13,10 +13,34 @@ from harness.targets.board.android import PhoneKernel
 from harness.targets.board.conditions import rest, standing
 from harness.targets.board.job import Job, RunFolder, Series
 from harness.targets.board.keeper import become_daemon, keep, make_folder
-from harness.targets.board.series import ALIVE, CONDITIONS, NOT_PUT_BACK, TOTAL
+from harness.targets.board.series import ALIVE, CONDITIONS, STOP, TOTAL
+
+_LOOK_EVERY_NS = 250_000_000
 
 
-def detach_series(series: Series, path: Path) -> None:
+class StopAsked(Exception):
+    """Raised out of a wait once the series is to end."""
+
+
+class AttentiveClock(SystemClock):
+    """A clock whose waits are left once somebody wants the series ended."""
+
+    def __init__(self, stop: Path) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def wait_until(self, instant_ns: int) -> None:
+        """Wait in pieces. Raises StopAsked."""
+        while True:
+            if self._stop.exists():
+                raise StopAsked
+            now_ns = self.now_ns()
+            if now_ns >= instant_ns:
+                return
+            super().wait_until(min(instant_ns, now_ns + _LOOK_EVERY_NS))
+
+
+def detach_series(series: Series, base: Path, path: Path) -> None:
     """Start a series in a process that no closing link ends.
 
     It inherits the lock that says that a run is going on. Raises OSError where the
@@ -30,22 +54,24 @@ def detach_series(series: Series, path: Path) -> None:
         become_daemon(path / "errors")
         status = 1
         try:
-            _perform(series, path)
+            _perform(series, base, path)
+            status = 0
+        except StopAsked:
             status = 0
         finally:
             os._exit(status)
     alive.close()
 
 
-def _perform(series: Series, path: Path) -> None:
+def _perform(series: Series, base: Path, path: Path) -> None:
     """Wait, then execute trial after trial, each in its conditions."""
-    clock, kernel = SystemClock(), PhoneKernel()
+    clock, kernel = AttentiveClock(path / STOP), PhoneKernel()
     asked = series.asked
     rest(clock, series.wait_s)
     for number, job in enumerate(series.jobs):
         folder = RunFolder(path / str(number))
         make_folder(folder)
-        with standing(kernel, clock) as stand:
+        with standing(base, kernel, clock) as stand:
             try:
                 reached = stand.reach(asked)
             except ConditionNotReached as error:
@@ -56,9 +82,6 @@ def _perform(series: Series, path: Path) -> None:
                 asked = replace(asked, anchor_ns=anchor_ns)
             _write(folder, reached | {"first_anchor_ns": asked.anchor_ns})
             _keep_apart(job, folder)
-            if failed := stand.put_back():
-                with (path / NOT_PUT_BACK).open("a") as file:
-                    file.write("; ".join(failed) + "\n")
         rest(clock, series.rest_s)
 
 
@@ -74,7 +97,9 @@ def _keep_apart(job: Job, folder: RunFolder) -> None:
             status = 0
         finally:
             os._exit(status)
+    folder.pid.write_text(str(child))
     os.waitpid(child, 0)
+    folder.pid.unlink()
 
 
 def _write(folder: RunFolder, values: dict[str, object]) -> None:

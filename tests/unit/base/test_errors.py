@@ -11,6 +11,7 @@ from harness.errors import (
     HarnessError,
     ReaderDied,
     SchemaError,
+    StillAtWork,
     UnknownName,
 )
 
@@ -75,5 +76,5 @@ def test_exit_codes_are_those_that_are_documented() -> None:
 def test_only_what_may_help_to_repeat_is_transient() -> None:
     transient = {error.__name__ for error in all_errors() if error.is_transient}
 
-    died = {AgentDied.__name__, ReaderDied.__name__}
-    assert transient == {"LinkTimeout", "LinkClosed", *died}
+    later = {AgentDied.__name__, ReaderDied.__name__, StillAtWork.__name__}
+    assert transient == {"LinkTimeout", "LinkClosed", *later}

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, save
 
 from harness import plugins
 from harness.bench.conduct import Bench, conduct
-from harness.bench.memoryguard import why_too_large
+from harness.bench.intake import Request, gather
+from harness.bench.memoryguard import require_room, why_too_large
 from harness.catalogue.describe import describe
 from harness.clock import SystemClock
 from harness.domain.origin import Origin
@@ -19,10 +20,12 @@ from harness.domain.query import Outcome, TrialEvent
 from harness.domain.record import RunRecord
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
+from harness.errors import ModelRejected
 from harness.record.reader import read_record
+from harness.schema.profile import load_profile, profile_path
 from harness.stats.findings import find
 from harness.targets.base import Deployment
-from harness.testing.builders import a_model, a_plan, a_trial
+from harness.testing.builders import a_model, a_plan, a_profile, a_trial
 from harness.testing.bundles import new_writer
 
 GIB = 1024**3
@@ -60,6 +63,34 @@ class TinyTarget:
         raise AssertionError(f"{trial} was executed on {on}")
 
 
+def a_large_model(folder: Path) -> Path:
+    """Write a product with 4 GiB of weights beside it, in a file without blocks."""
+    rows, columns = 1024, 1 << 20
+    weights = TensorProto(
+        name="w",
+        data_type=TensorProto.FLOAT,
+        dims=[rows, columns],
+        data_location=TensorProto.EXTERNAL,
+    )
+    size = 4 * rows * columns
+    for key, value in (("location", "large.bin"), ("length", str(size))):
+        weights.external_data.add(key=key, value=value)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, rows])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, columns])],
+        initializer=[weights],
+    )
+    opset = helper.make_opsetid("", 13)
+    made = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    path = folder / "large.onnx"
+    path.write_bytes(made.SerializeToString())
+    with (folder / "large.bin").open("wb") as file:
+        file.truncate(size)
+    return path
+
+
 class ChoosyTarget(TinyTarget):
     """A device whose agent knows no such models."""
 
@@ -85,7 +116,7 @@ def conducted(
     plan = replace(plan, models=(replace(plan.models[0], size_bytes=4 * GIB),))
     bench = Bench(
         plan=plan,
-        paths={a_model().name: tmp_path / "model.onnx"},
+        paths={a_model().name: a_large_model(tmp_path)},
         samples={},
         clock=SystemClock(),
         report=lambda _: None,
@@ -103,8 +134,8 @@ def test_a_model_of_4_gb_is_not_sent_to_a_device_of_2_gb(
     record = conducted(TinyTarget(2 * GIB), tmp_path, monkeypatch)
 
     assert [trial.outcome for trial in record.trials] == [Outcome.REFUSED] * 2
-    assert "4294967296 bytes" in record.trials[0].reason
-    assert "the device has 2147483648" in record.trials[0].reason
+    assert "at least 4.00 GiB" in record.trials[0].reason
+    assert "the device has 2.00 GiB" in record.trials[0].reason
     assert "trial-failed" in {finding.code for finding in find(record, ())}
 
 
@@ -130,12 +161,58 @@ def test_activations_count_beside_the_weights(tmp_path: Path) -> None:
     save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
     model = replace(describe(path), size_bytes=1_000_000)
 
-    assert why_too_large(model, path, a_device(1_900_000))  # two tensors of 1 MB
-    assert not why_too_large(model, path, a_device(4_000_000))
+    # two tensors of 1 MB
+    assert why_too_large(model, path, a_device(1_900_000), a_profile())
+    assert not why_too_large(model, path, a_device(4_000_000), a_profile())
 
 
 @pytest.mark.parametrize("memory", [None, 4 * GIB])
 def test_a_model_that_fits_or_of_which_nothing_is_known_is_let_through(
     memory: int | None,
 ) -> None:
-    assert not why_too_large(a_model(), Path("none.onnx"), a_device(memory))
+    device = a_device(memory)
+
+    assert not why_too_large(a_model(), Path("none.onnx"), device, a_profile())
+
+
+def of_2_gb(folder: Path) -> Path:
+    """Write a profile of a computer with 2 GiB of memory."""
+    text = profile_path("computer").read_text(encoding="utf-8")
+    path = folder / "small.toml"
+    path.write_text(text.replace('ram = "16 GiB"', 'ram = "2 GiB"'), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("target", ["emulated@", "local@", "linux@ssh:nobody@nowhere"])
+def test_a_model_of_4_gb_is_refused_by_prediction_before_it_is_read_or_sent(
+    target: str, tmp_path: Path
+) -> None:
+    request = Request(
+        device=str(of_2_gb(tmp_path)), target=target, model=a_large_model(tmp_path)
+    )
+    (tmp_path / "large.bin").chmod(0)  # it may be looked at, and not read
+
+    with pytest.raises(ModelRejected) as told:
+        gather(request, lambda _: None)
+
+    sentence = told.value.sentence()
+    assert "GiB at its peak, as predicted (90 %: " in sentence
+    assert "at least 4.00 GiB for weights and activations" in sentence
+    assert "the device has 2.00 GiB, by its profile" in sentence
+
+
+def test_a_prediction_that_may_fit_is_put_to_the_test(tmp_path: Path) -> None:
+    profile = load_profile(profile_path("computer"))
+    path = a_large_model(tmp_path)
+
+    require_room(path, profile, is_emulated=True)
+    tight = replace(profile, ram_bytes=5 * GIB)
+    require_room(path, tight, is_emulated=False)  # its device may prove us wrong
+    with pytest.raises(ModelRejected, match="as predicted"):
+        require_room(path, tight, is_emulated=True)
+
+
+def test_storage_of_a_microcontroller_is_its_own_matter(tmp_path: Path) -> None:
+    profile = load_profile(profile_path("wearable"))
+
+    require_room(a_large_model(tmp_path), profile, is_emulated=True)

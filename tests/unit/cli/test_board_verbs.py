@@ -1,6 +1,7 @@
 """The verbs that are about boards, over a real sshd where it takes one."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from harness.cli import main
 from harness.errors import ExitCode
+from harness.testing.adbdbench import running_adbd, why_not
 from harness.testing.builders import a_plan, a_trial
 from harness.testing.bundles import new_writer
 from harness.testing.sshdbench import Sshd, find_sshd, running_sshd
@@ -110,6 +112,35 @@ def test_a_shell_gives_the_status_of_its_command(
     write_lab(desk, sshd)
 
     assert call(monkeypatch, "shell", "wearable", "exit", "7") == 7
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_a_shell_on_a_phone_gives_the_status_and_the_output_of_its_command(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with running_adbd(desk) as port:
+        monkeypatch.setenv("HOME", str(desk))  # adb makes a key of its own there
+        lab = desk / "lab.toml"
+        address = f'address = "android@adb:127.0.0.1:{port}"'
+        lab.write_text(f'format = "duanping/lab/1"\n[targets.smartphone]\n{address}\n')
+
+        status = call(monkeypatch, "shell", "smartphone", "echo", "here;", "exit", "7")
+
+    assert status == 7
+    assert "here" in capfd.readouterr().out
+
+
+def test_a_shell_on_a_phone_that_is_not_there_is_told(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("adb") is None:
+        pytest.skip("adb is not installed")
+    monkeypatch.setenv("HOME", str(desk))
+
+    status = call(monkeypatch, "shell", "android@adb:127.0.0.1:1", "true")
+
+    assert status == ExitCode.EQUIPMENT
+    assert "does not take a connection" in capsys.readouterr().err
 
 
 def test_power_is_cycled_by_the_command_of_the_lab_file(

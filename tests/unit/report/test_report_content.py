@@ -6,6 +6,7 @@ from harness.domain.finding import Validity
 from harness.domain.record import LabInfo
 from harness.domain.requirement import Tier, TierSet
 from harness.domain.scenario import ColdStart, Scenario, Server
+from harness.domain.sut import ConditionsReached
 from harness.report.labview import FIELDS
 from harness.report.page import Language
 from harness.report.quantities import count
@@ -167,3 +168,21 @@ def test_other_scenarios_are_drawn(tier_set: TierSet, scenario: Scenario) -> Non
 
     kind = "rate_search" if isinstance(scenario, Server) else "distribution"
     assert catalogue("zh")[f"chart.{kind}.title"] in page.texts["workload-1"]
+
+
+@pytest.mark.parametrize("code", ["zh", "en"])
+def test_what_was_switched_off_for_a_trial_is_shown_as_asked_and_as_put_back(
+    measured: Case, code: str
+) -> None:
+    plan, first = measured.record.plan, measured.record.trials[0]
+    asked = replace(plan.profile.conditions, screen="off", wished=("screen",))
+    plan = replace(plan, profile=replace(plan.profile, conditions=asked))
+    reached = ConditionsReached(set_from={"android:screen": "on"})
+    trials = (replace(first, conditions=reached), *measured.record.trials[1:])
+    record = replace(measured.record, plan=plan, trials=trials)
+
+    page = replace(measured, record=record).page(Language(code))
+
+    words, text = catalogue(code), page.source
+    assert f"{words['condition.off']}{words['condition.wished']}" in text
+    assert f"{words['condition.set']} android:screen" in text

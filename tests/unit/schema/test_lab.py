@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.domain.board import Board
 from harness.errors import SchemaError, UsageError
 from harness.schema import lab as lab_module
 from harness.schema.lab import Lab, WrittenLab, find_lab, load_lab
@@ -213,3 +214,49 @@ def test_a_key_for_what_is_no_board_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(SchemaError, match="'host_key' is for boards"):
         load_lab(path)
+
+
+def a_power(tmp_path: Path, *lines: str, more: str = "") -> Board:
+    text = "\n".join(
+        (
+            'format = "duanping/lab/1"\n[targets.b]\naddress = "linux@ssh:b"',
+            more,
+            "[targets.b.power]",
+            *lines,
+        )
+    )
+    return read(tmp_path, text).boards["linux@ssh:b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ('uhubctl = "-l 1-1 -p 2"', "uhubctl -l 1-1 -p 2 -a off"),
+        ('labgrid = "desk3"', "labgrid-client -p desk3 power off"),
+        ('off = "hub 0"\non = "hub 1"', "hub 0"),
+    ],
+)
+def test_a_supply_is_switched_by_commands_or_by_a_program_that_is_known(
+    tmp_path: Path, line: str, command: str
+) -> None:
+    board = a_power(tmp_path, line)
+
+    assert board.power_off == command
+    assert board.power_on
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "sentence"),
+    [
+        (('off = "hub 0"',), "", "go together"),
+        (('uhubctl = "-p 2"', 'cycle = "x"'), "", "gives all three"),
+        (('labgrid = "p"',), 'power_cycle = "x"', "gives all three"),
+        (('cycle = "y"',), 'power_cycle = "x"', "given twice"),
+        (('of = "hub 0"',), "", "Did you mean"),
+    ],
+)
+def test_half_a_supply_and_two_of_them_are_refused(
+    tmp_path: Path, lines: tuple[str, ...], more: str, sentence: str
+) -> None:
+    with pytest.raises(SchemaError, match=sentence):
+        a_power(tmp_path, *lines, more=more)

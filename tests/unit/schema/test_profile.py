@@ -90,6 +90,37 @@ def test_parameters_of_a_device_model_keep_value_unit_and_source(
     assert emulation.parameters["per_kernel"].value == pytest.approx(2e-5)
 
 
+def test_what_is_to_be_off_is_read_and_written_back(tmp_path: Path) -> None:
+    text = WRITTEN.replace(
+        "[conditions]",
+        '[conditions]\nscreen = "off"\nradios = "off"\nwished = ["radios"]',
+    )
+
+    profile = load_profile(written(tmp_path, text))
+
+    assert (profile.conditions.screen, profile.conditions.radios) == ("off", "off")
+    assert profile.conditions.wished == ("radios",)
+    again = written(tmp_path, profile_text(profile))
+    assert load_profile(again).conditions == profile.conditions
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('wished = ["weather"]', "'weather' cannot be wished for"),
+        ('wished = ["screen"]', "'screen' is wished for and not said how"),
+        ('screen = "dim"', "screen"),
+    ],
+)
+def test_a_wish_that_means_nothing_is_refused(
+    tmp_path: Path, line: str, sentence: str
+) -> None:
+    text = WRITTEN.replace("[conditions]", f"[conditions]\n{line}")
+
+    with pytest.raises(SchemaError, match=sentence):
+        load_profile(written(tmp_path, text))
+
+
 def test_device_conditions_and_emulation_may_be_left_out(tmp_path: Path) -> None:
     short = WRITTEN.split("[device]", maxsplit=1)[0]
 

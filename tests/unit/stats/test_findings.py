@@ -349,6 +349,43 @@ def test_conditions_other_than_asked_for_are_found() -> None:
     assert {one.severity for one in found} == {Severity.CONDITIONAL}
 
 
+def test_a_wish_that_was_missed_is_found_with_its_reason() -> None:
+    record = measured(a_record(["kws"]), charging="off", wished=("charging",))
+    missed = surroundings(missed={"charging": "This board has nothing"})
+
+    found = findings_of(changed(record, DEVICE, missed))["condition-not-reached"]
+
+    assert found.values["condition"] == "charging"
+    assert found.values["reason"] == "This board has nothing"
+
+
+def test_a_board_without_a_screen_has_it_off() -> None:
+    record = measured(a_record(["kws"]), screen="off", charging="off")
+
+    off = surroundings(screen="none", charging="Not charging")
+    on = surroundings(screen="on", charging="Discharging")
+
+    assert missed_in(changed(record, DEVICE, off)) == []
+    assert missed_in(changed(record, DEVICE, on)) == ["screen"]
+
+
+def missed_in(record: RunRecord) -> list[object]:
+    """List the conditions that one trial's findings name."""
+    return [
+        one.values["condition"]
+        for one in find(record, ())
+        if (one.code, one.subject) == ("condition-not-reached", DEVICE)
+    ]
+
+
+def test_what_no_target_has_looked_after_is_not_taken_for_reached() -> None:
+    record = measured(a_record(["kws"]), radios="off")
+
+    found = findings_of(changed(record, DEVICE, surroundings()))
+
+    assert found["condition-not-reached"].values["condition"] == "radios"
+
+
 def test_a_hot_start_is_found_where_a_limit_is_declared() -> None:
     record = measured(a_record(["kws"]), device_max_start_degc=35.0)
 

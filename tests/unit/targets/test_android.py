@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import Deadline, SystemClock
 from harness.domain.board import Board
 from harness.domain.profile import Conditions
 from harness.domain.query import Noted, Outcome, QueryBlock, TrialEnded, TrialEvent
-from harness.errors import Unsupported
+from harness.errors import ConditionNotPutBack, ConditionNotReached, Unsupported
 from harness.plugins import Address
 from harness.targets.adb import open_target
 from harness.targets.board.android import PhoneKernel, phone_facts
-from harness.targets.remote import RemoteTarget
+from harness.targets.detached import Order, collect, end, forget, leave, look
+from harness.targets.remote import Patience, RemoteTarget
 from harness.testing.adbdbench import running_adbd, why_not
-from harness.testing.agentcontract import copying_model, short_trial
+from harness.testing.agentcontract import copying_model, long_trial, short_trial
 from harness.testing.builders import a_profile
 from harness.testing.sshdbench import Cable, laid_cable
+from harness.units import NS_PER_S
 
 BATTERY = """Current Battery Service state:
   AC powered: false
@@ -95,10 +98,21 @@ class Desk:
     cable: Cable
     folder: Path
 
-    def open(self, **more: str) -> AbstractContextManager[RemoteTarget]:
+    def is_awake(self) -> bool:
+        return "Awake" in (self.folder / "power").read_text()
+
+    def open_to_ask(self) -> AbstractContextManager[RemoteTarget]:
+        board = Board(python=sys.executable, folder=str(self.folder / "phone"))
+        address = Address.parse(f"android@adb:127.0.0.1:{self.cable.port}")
+        return open_target(address, a_profile(), board=board, is_held=False)
+
+    def open(
+        self, patience: Patience | None = None, **more: str
+    ) -> AbstractContextManager[RemoteTarget]:
         known = {"python": sys.executable, "folder": str(self.folder / "phone")}
         address = Address.parse(f"android@adb:127.0.0.1:{self.cable.port}")
-        return open_target(address, a_profile(), board=Board(**(known | more)))
+        board = Board(**(known | more))
+        return open_target(address, a_profile(), board=board, patience=patience)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +120,24 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     if why_not():
         pytest.skip(why_not())
     folder = tmp_path_factory.mktemp("adbd")
+    (folder / "airplane").write_text("0\n")
+    (folder / "power").write_text("  mWakefulness=Awake\n")
+    dumps = f"[ $1 = power ] && cat {folder}/power\n"
+    dumps += f"[ $1 = battery ] && cat <<E\n{BATTERY.format(usb='true')}E\n"
     for command, body in (
         (
             "getprop",
             "".join(f"[ $1 = {k} ] && echo {v}\n" for k, v in PROPERTIES.items()),
         ),
-        ("dumpsys", f"[ $1 = battery ] && cat <<E\n{BATTERY.format(usb='true')}E\n"),
+        ("dumpsys", dumps),
+        ("settings", f"cat {folder}/airplane\n"),
+        (
+            "input",
+            (
+                f"[ -e {folder}/stuck ] && exit 1\ncase $2 in 223) to=Asleep;; "
+                f"*) to=Awake;; esac\necho mWakefulness=$to > {folder}/power\n"
+            ),
+        ),
     ):
         path = folder / "bin" / command
         path.parent.mkdir(exist_ok=True)
@@ -164,3 +190,138 @@ def test_a_cable_that_is_pulled_and_plugged_again_costs_no_event(
     assert sum(len(block.completed_ns) for block in blocks) == ended.queries
     notes = {event.key: event.value for event in events if isinstance(event, Noted)}
     assert notes["link_lost"] == "1 times"
+
+
+def test_a_phone_sleeps_through_a_trial_and_is_woken_after_it(desk: Desk) -> None:
+    with desk.open() as target, target.prepare(Conditions(screen="off")) as reached:
+        assert not desk.is_awake()
+
+    assert desk.is_awake()
+    assert reached.screen == "off"
+    assert reached.set_from == {"android:screen": "on"}
+
+
+def test_a_phone_is_woken_although_the_run_ends_in_an_interrupt(desk: Desk) -> None:
+    def run() -> None:
+        with desk.open() as target, target.prepare(Conditions(screen="off")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+    assert desk.is_awake()
+
+
+def test_a_phone_that_was_lost_in_the_middle_puts_itself_back(desk: Desk) -> None:
+    with desk.open() as target, target.prepare(Conditions(screen="off")):
+        desk.cable.cut()
+
+    clock = SystemClock()
+    until = Deadline.after(20.0, clock)
+    while not desk.is_awake() and not until.is_over():
+        clock.wait_until(clock.now_ns() + NS_PER_S // 10)
+    desk.cable.plug()
+    assert desk.is_awake()
+
+
+def test_a_phone_that_cannot_be_put_back_is_told_with_the_command(desk: Desk) -> None:
+    stuck = desk.folder / "stuck"
+
+    def run() -> None:
+        with desk.open() as target, target.prepare(Conditions(screen="off")):
+            stuck.touch()
+
+    with pytest.raises(ConditionNotPutBack, match="by hand: adb shell input keyevent"):
+        run()
+    stuck.unlink()
+    with desk.open() as target, target.prepare(Conditions()) as reached:
+        assert desk.is_awake()
+
+    assert reached.recovered == ("screen: android:screen",)
+
+
+def test_radios_of_a_phone_that_is_reached_through_the_air_stay_on(desk: Desk) -> None:
+    with desk.open() as target, pytest.raises(ConditionNotReached, match="by radio"):
+        target.prepare(Conditions(radios="off")).__enter__()
+
+    wished = Conditions(radios="off", wished=("radios",))
+    with desk.open() as target, target.prepare(wished) as reached:
+        assert reached.radios == "on"
+    assert "by radio" in reached.missed["radios"]
+
+
+def test_a_phone_that_never_cools_down_is_a_condition_not_reached(desk: Desk) -> None:
+    patience = Patience(cool_s=1.0)  # its battery is at 31.5 degC, and stays there
+
+    with desk.open(patience) as target, pytest.raises(ConditionNotReached) as told:
+        target.prepare(Conditions(device_max_start_degc=20.0)).__enter__()
+
+    assert "is at 31.5 degC and did not cool down to 20 degC" in told.value.what
+    assert "device_max_start" in told.value.remedy
+
+
+def test_a_phone_that_was_left_and_never_cools_down_says_so_of_each_trial(
+    desk: Desk, tmp_path: Path
+) -> None:
+    model, path = copying_model(tmp_path)
+    patience = Patience(cool_s=0.5)
+    with desk.open(patience) as target, target.deploy(model, path, None) as on:
+        order = Order(
+            work=((short_trial(), on),),
+            conditions=Conditions(device_max_start_degc=20.0, screen="off"),
+            wait_s=0,
+            rest_s=0,
+        )
+        leave(target, "hot", order)
+        clock = SystemClock()
+        until = Deadline.after(20.0, clock)
+        while not look(target, "hot").is_over and not until.is_over():
+            clock.wait_until(clock.now_ns() + NS_PER_S // 5)
+        one = collect(target, "hot", 0)
+        forget(target, "hot")
+
+    assert one.events == ()
+    assert "did not cool down to 20 degC" in one.reason
+    assert desk.is_awake()
+
+
+def test_a_phone_whose_left_run_is_aborted_is_woken_and_free(
+    desk: Desk, tmp_path: Path
+) -> None:
+    model, path = copying_model(tmp_path)
+    with desk.open() as target, target.deploy(model, path, None) as on:
+        order = Order(
+            work=((long_trial(), on),),
+            conditions=Conditions(screen="off"),
+            wait_s=0,
+            rest_s=0,
+        )
+        leave(target, "long", order)
+    desk.cable.cut()
+    journal = desk.folder / "phone/series/long/0/journal.ndjson"
+    clock = SystemClock()
+    until = Deadline.after(30.0, clock)
+    while not until.is_over() and not (
+        journal.is_file() and b"QueryBlock" in journal.read_bytes()
+    ):
+        clock.wait_until(clock.now_ns() + NS_PER_S // 5)
+    assert not desk.is_awake()
+    desk.cable.plug()
+
+    with desk.open_to_ask() as target:
+        standing = end(target, "long")
+        one = collect(target, "long", 0)
+        forget(target, "long")
+
+    assert standing.is_over
+    assert standing.not_put_back == ""
+    assert desk.is_awake()
+    ended = one.events[-1]
+    assert isinstance(ended, TrialEnded)
+    assert (ended.outcome, ended.reason) == (
+        Outcome.INTERRUPTED,
+        "Aborted by the operator",
+    )
+    assert ended.queries > 0
+    with desk.open() as target:
+        assert target.identify().name == "Duan P1"

@@ -8,7 +8,7 @@ import pytest
 from harness.clock import VirtualClock
 from harness.errors import ConditionNotReached
 from harness.meters.kernel import Kernel
-from harness.targets.board.conditions import Stand, standing
+from harness.targets.board.conditions import Stand, ledger_in, standing
 from harness.targets.board.job import Asked
 from harness.units import NS_PER_S
 
@@ -58,7 +58,8 @@ def a_stand(root: Path, degc: float = 40.0, *anchor_ns: int) -> Stand:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     clock = CoolingClock(root, degc)
-    return Stand(Kernel(root), clock, Anchor(clock, list(anchor_ns) or [MS]))
+    work = Anchor(clock, list(anchor_ns) or [MS])
+    return Stand(Kernel(root), clock, work, ledger_in(root))
 
 
 def governors(root: Path) -> list[str]:
@@ -85,7 +86,7 @@ def test_a_governor_is_put_back_also_when_the_trial_ends_in_an_error(
     kernel = Kernel(tmp_path)
 
     def crash() -> None:
-        with standing(kernel, VirtualClock()) as stand:
+        with standing(tmp_path, kernel, VirtualClock()) as stand:
             stand.reach(Asked(governor="performance"))
             assert governors(tmp_path) == ["performance", "performance"]
             raise RuntimeError("a crash in the trial")
@@ -120,8 +121,8 @@ def test_what_cannot_be_put_back_is_named(tmp_path: Path) -> None:
     failed = stand.put_back()
 
     assert len(failed) == 1
+    assert "by hand: echo schedutil > " in failed[0]
     assert "cpu0" in failed[0]
-    assert "schedutil" in failed[0]
     assert (tmp_path / GOVERNORS[1]).read_text() == "powersave"
 
 

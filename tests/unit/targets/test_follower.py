@@ -58,6 +58,7 @@ def test_a_board_that_never_says_anything_is_given_up() -> None:
         shell=shell,
         clock=clock,
         come_back=shell.reconnect,
+        let_go=shell.let_go,
         begin=["run"],
         go_on=lambda offset: ["follow", str(offset)],
         job=b"{}\n",

@@ -28,7 +28,12 @@ from harness.domain.query import (
 )
 from harness.domain.scenario import LlmDecode
 from harness.domain.workload import BuiltStage, DecoderFacts, Stage
-from harness.errors import LinkClosed, TargetError, Unsupported
+from harness.errors import (
+    ConditionNotReached,
+    LinkClosed,
+    TargetError,
+    Unsupported,
+)
 from harness.plugins import Address
 from harness.targets import detached
 from harness.targets.remote import Patience, RemoteTarget
@@ -313,6 +318,24 @@ def test_the_state_of_the_board_is_read_before_a_trial(desk: Desk) -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="compares with aarch64")
+def test_what_it_cannot_switch_off_stands_in_the_way_unless_only_wished_for(
+    desk: Desk,
+) -> None:
+    dark = Conditions(screen="off", charging="off", wished=("charging",))
+    wish = replace(dark, wished=("screen", "charging"))
+
+    with desk.open() as target:
+        with (
+            pytest.raises(ConditionNotReached, match=r"cannot switch off.*screen"),
+            target.prepare(dark),
+        ):
+            pass
+        with target.prepare(wish) as reached:
+            pass
+
+    assert set(reached.missed) == {"screen", "charging"}
+
+
 def test_a_runner_of_another_machine_is_a_sentence(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

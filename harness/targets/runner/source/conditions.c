@@ -33,8 +33,46 @@ static volatile sig_atomic_t change_count, is_ended;
 typedef struct Asked {
   const char *governor; /* NULL: none */
   double max_start_degc, anchor_ns, patience_s;
+  const Json *root;
   Text what, where, remedy; /* of what was not reached */
+  Text missed, set_from;    /* members of an object: wished for in vain; as it was found */
 } Asked;
+
+static bool is_wished(const Asked *asked, const char *condition) {
+  const Json *wished = json_member(asked->root, "wished");
+  for (const Json *one = wished ? wished->first : NULL; one; one = one->next)
+    if (json_is(one, condition)) return true;
+  return false;
+}
+
+static void add_member(Text *object, const char *key, const char *value) {
+  if (object->size) text_print(object, ",");
+  text_word(object, key);
+  text_print(object, ":");
+  text_word(object, value);
+}
+
+/* What was not reached stands in the way, unless it was only wished for. */
+static void forgive(Asked *asked, const char *condition) {
+  if (!asked->what.size || !is_wished(asked, condition)) return;
+  add_member(&asked->missed, condition, asked->what.data);
+  asked->what.size = asked->where.size = asked->remedy.size = 0;
+}
+
+/* Only the agent in Python has means for these. */
+static bool ask_others(Asked *asked) {
+  static const char *const others[] = {"screen", "radios", "charging"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    if (!json_text(json_member(asked->root, others[i]))) continue;
+    text_print(&asked->what, "The C runner cannot switch off a board's %s", others[i]);
+    text_print(&asked->remedy,
+               "Install Python 3.11 and onnxruntime on the board, or leave it out of the profile's "
+               "conditions.");
+    forgive(asked, others[i]);
+    if (asked->what.size) return false;
+  }
+  return true;
+}
 
 static void set_governor(const char *path, void *with) {
   Asked *asked = with;
@@ -42,6 +80,7 @@ static void set_governor(const char *path, void *with) {
   bool is_to_change = found && strcmp(found, asked->governor) && !asked->what.size;
   if (is_to_change && change_count < MOST_POLICIES && write_text(path, asked->governor)) {
     changes[change_count++] = (Change){.path = strdup(path), .before = found};
+    add_member(&asked->set_from, path, found);
     return;
   }
   if (is_to_change) {
@@ -139,7 +178,8 @@ static bool reach(Asked *asked, Text *line) {
   int64_t patience_ns = now_ns() + (int64_t)(asked->patience_s * (double)NS_PER_S);
   if (asked->governor)
     each_file("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor", set_governor, asked);
-  if (asked->what.size || (!isnan(asked->max_start_degc) && !cool(asked, patience_ns)))
+  forgive(asked, "governor");
+  if (asked->what.size || !ask_others(asked) || (!isnan(asked->max_start_degc) && !cool(asked, patience_ns)))
     return false;
   int64_t anchor_ns = anchor(asked, patience_ns);
   if (!anchor_ns) return false;
@@ -158,19 +198,21 @@ static bool reach(Asked *asked, Text *line) {
                             : "true");
   if (governor) text_word(line, governor);
   else text_print(line, "null");
-  text_print(line, "}");
+  text_print(line, ",\"set_from\":{%s},\"missed\":{%s}}", asked->set_from.size ? asked->set_from.data : "",
+             asked->missed.size ? asked->missed.data : "");
   free(governor);
   return true;
 }
 
 static int say_not_reached(const Asked *asked) {
   Text line = speak("not-reached"), failed = {0};
+  put_back(&failed);
+  text_print(&line, ",\"failed\":[%s]", failed.size ? failed.data : "");
+  text_free(&failed);
   const struct {
     const char *name;
     const Text *words;
   } fields[] = {{"what", &asked->what}, {"where", &asked->where}, {"remedy", &asked->remedy}};
-  put_back(&failed);
-  text_free(&failed);
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
     text_print(&line, ",\"%s\":", fields[i].name);
     text_word(&line, fields[i].words->size ? fields[i].words->data : "");
@@ -187,7 +229,8 @@ int conditions(const char *base) {
   sigaction(SIGTERM, &ending, NULL); /* no restart: a read that waits is ended by it */
   if (!read_line(STDIN_FILENO, &line) || !json_parse(&document, line.data, line.size, &why))
     return NOT_SAID;
-  Asked asked = {.governor = json_text(json_member(document.root, "governor")),
+  Asked asked = {.root = document.root,
+                 .governor = json_text(json_member(document.root, "governor")),
                  .max_start_degc = json_real(json_member(document.root, "max_start_degc"), NAN),
                  .anchor_ns = json_real(json_member(document.root, "anchor_ns"), NAN),
                  .patience_s = json_real(json_member(document.root, "patience_s"), 300)};
