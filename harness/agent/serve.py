@@ -176,6 +176,8 @@ def _execute(
         bench = Workbench(desk.order, desk.runtime, inputs, desk.clock, enter)
         run_trial(trial, bench, desk.clock, desk.voice.say, launch=launch)
         bench.memory.after_queries()
+        for asked in bench.services():
+            desk.voice.say(asked)
         if launch is None:
             _afterwards(desk, library, inputs, bench)
         first = library.sample(0) if launch is None else inputs[0].last
@@ -242,7 +244,7 @@ def _afterwards(
         answers = answer_all(session, library, samples_of(order, library))
         for event in score_answers(order, library, Source.SESSION, answers):
             desk.voice.say(event)
-    if is_probed(trial):
+    if is_probed(trial) and not bench.asks_services:
         probed = probe_repeats(trial, session, library, inputs, desk.clock)
         if probed is not None:
             desk.voice.say(probed)

@@ -86,6 +86,7 @@ class Request:
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
+    checks_offline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,8 @@ class Intake:
     """Of the meter, where the lab file names one for it."""
     checks_network: bool = False
     """Whether the privacy checks are made after the trials."""
+    checks_offline: bool = False
+    """Whether each workload is tried on networks that fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +173,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         lab=lab,
         calibration=_calibration(plan, lab),
         checks_network=request.checks_network,
+        checks_offline=request.checks_offline,
     )
 
 
@@ -368,6 +372,7 @@ def gather_again(
         lab=lab,
         calibration=_calibration(plan, lab),
         checks_network=request.checks_network,
+        checks_offline=request.checks_offline,
     )
 
 

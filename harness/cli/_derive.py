@@ -80,7 +80,12 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
     out = console()
     record, assessment = derived.record, derived.assessment
     figures = _tables_of_figures(record, assessment) if assessment.estimates else ()
-    for table in (*figures, _accuracy(record, assessment), _privacy(record)):
+    for table in (
+        *figures,
+        _accuracy(record, assessment),
+        _privacy(record),
+        _networks(assessment),
+    ):
         if table is not None:
             out.print(table)
     if any(row.status is not RowStatus.NOT_MEASURED for row in assessment.grade.rows):
@@ -150,6 +155,7 @@ _TALK_COLUMNS: _Columns = (
 )
 
 _PRIVACY = "privacy-"
+_NETWORK = "network-"
 _ACCURACY = (
     ("this model", "task_metric"),
     ("float32 parent", "task_metric_parent"),
@@ -168,6 +174,20 @@ def _privacy(record: RunRecord) -> Table | None:
             check, detail = (str(found.values[key]) for key in ("condition", "detail"))
             answer = found.code.removeprefix(_PRIVACY)
             table.add_row(found.subject, check, answer, escape(detail))
+    return table if table.row_count else None
+
+
+def _networks(assessment: Assessment) -> Table | None:
+    """Show whether workloads go on where the network fails; None: not asked."""
+    table = Table(title="Where the network fails", title_justify="left")
+    for column in ("workload", "network", "answer", "detail"):
+        table.add_column(column, overflow="fold")
+    for found in assessment.findings:
+        if found.code.startswith(_NETWORK):
+            network = str(found.values.get("condition", "–"))
+            answer = found.code.removeprefix(_NETWORK)
+            detail = escape(str(found.values["detail"]))
+            table.add_row(found.subject, network, answer, detail)
     return table if table.row_count else None
 
 

@@ -21,6 +21,7 @@ from harness.bench.intake import (
 )
 from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
+from harness.bench.trying import Trying, network_code, untried, why_not_here
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._detached import (
@@ -166,6 +167,14 @@ def run(
             help="Check that data stay here: exit 1 if they do not, 5 if unknown.",
         ),
     ] = False,
+    check_offline: Annotated[
+        bool,
+        typer.Option(
+            "--check-offline",
+            help="Try each workload on networks that fail: exit 1 if it does not go "
+            "on as on a good one, 5 if unknown.",
+        ),
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder in which the bundle is made.")
     ] = Path("reports"),
@@ -230,6 +239,7 @@ def run(
         provider=provider,
         talk=parse_talk(model, prompt_tokens, output_tokens, users),
         checks_network=check_network,
+        checks_offline=check_offline,
     )
     require_one_way(resume, collect, is_detached=detached)
     if detached:
@@ -259,7 +269,12 @@ def run(
             soft_wrap=True,
         )
     gated = gate_code(derived.assessment.grade, gate)
-    return gated or exit_code(derived.record.findings)
+    codes = {
+        gated,
+        exit_code(derived.record.findings),
+        network_code(derived.assessment.findings),
+    }
+    return next((c for c in (ExitCode.NO, ExitCode.NO_ANSWER) if c in codes), 0)
 
 
 def power_source(meter: str | None, power_trace: str | None) -> str | None:
@@ -350,6 +365,10 @@ def _execute(
     intake: Intake, writer: RecordWriter, metering: Metering | None, console: Console
 ) -> None:
     plan = intake.plan
+    why_not = why_not_here() if intake.checks_offline else ""
+    trying = None
+    if intake.checks_offline and not why_not:
+        trying = Trying(plan=plan, paths=intake.paths, samples=intake.samples)
     with resumable(writer.bundle), RunProgress(console) as progress:
         conduct(
             Bench(
@@ -360,6 +379,7 @@ def _execute(
                 report=progress.show,
                 ambient_degc=intake.lab.ambient_degc,
                 metering=metering,
+                trying=trying,
                 boards=intake.lab.boards,
             ),
             writer,
@@ -367,6 +387,9 @@ def _execute(
         if intake.checks_network:
             console.print("Checking that data stay here …", highlight=False)
             for found in privacy_findings(plan, intake.paths, intake.samples):
+                writer.find(found)
+        if intake.checks_offline:
+            for found in untried(plan, why_not):
                 writer.find(found)
         writer.finish()
 

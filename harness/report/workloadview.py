@@ -17,6 +17,7 @@ from harness.domain.scenario import LlmDecode, Scenario, Server
 from harness.domain.workload import ModelArtifact, Workload
 from harness.report import charts
 from harness.report.accuracyview import AccuracyView, accuracy_view
+from harness.report.networkview import NetworksView, networks_view
 from harness.report.powerview import (
     BudgetView,
     budgets,
@@ -72,6 +73,7 @@ class WorkloadView:
     budgets: tuple[BudgetView, ...] = ()
     """What the uncertainty of each figure of power and energy is made of."""
     accuracy: AccuracyView | None = None
+    networks: NetworksView | None = None
 
 
 def workload_views(
@@ -126,6 +128,7 @@ def _workload_view(
         accuracy=accuracy_view(record, assessment, workload.id)
         if arm is Arm.DEVICE
         else None,
+        networks=networks_view(assessment, workload.id, trials),
     )
 
 

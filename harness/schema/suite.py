@@ -41,7 +41,14 @@ from harness.domain.scenario import (
     SingleStream,
     Sustained,
 )
-from harness.domain.workload import STEPS, InputSpec, Stage, Suite, Workload
+from harness.domain.workload import (
+    STEPS,
+    InputSpec,
+    Remote,
+    Stage,
+    Suite,
+    Workload,
+)
 from harness.errors import SchemaError, UnknownName, UsageError
 from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
 from harness.units import NS_PER_S, parse_quantity
@@ -147,6 +154,13 @@ WrittenScenario = (
 )
 
 
+class WrittenRemote(Written):
+    """A service that is asked first; the stage itself is the local fallback."""
+
+    url: str = Field(description="http://host[:port]/path")
+    timeout: Duration
+
+
 class WrittenStage(Written):
     """A stage of a pipeline: a model, or a named step between models."""
 
@@ -155,6 +169,7 @@ class WrittenStage(Written):
     step: str = Field(default="", description=f"One of: {', '.join(sorted(STEPS))}.")
     takes: tuple[str, ...] = Field(default=(), description="Tensors that a step takes.")
     gives: str = Field(default="", description="The tensor that a step gives.")
+    remote: WrittenRemote | None = None
 
 
 class WrittenInput(Written):
@@ -260,9 +275,28 @@ def _workload(written: WrittenWorkload, place: str) -> Workload:
             title_en=written.title_en,
             scenarios=tuple(scenarios),
             reference=written.reference,
-            stages=tuple(Stage(**one.model_dump()) for one in written.stage),
+            stages=tuple(
+                _stage(one, f"{place}/stage/{number}")
+                for number, one in enumerate(written.stage)
+            ),
             inputs=tuple(InputSpec(**one.model_dump()) for one in written.input),
         )
+
+
+def _stage(written: WrittenStage, where: str) -> Stage:
+    remote = written.remote
+    return Stage(
+        name=written.name,
+        model=written.model,
+        step=written.step,
+        takes=written.takes,
+        gives=written.gives,
+        remote=None
+        if remote is None
+        else Remote(
+            url=remote.url, timeout_ns=_ns(remote.timeout, f"{where}/remote/timeout")
+        ),
+    )
 
 
 def _require_one(written: WrittenWorkload) -> None:

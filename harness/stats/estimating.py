@@ -20,6 +20,7 @@ from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
 from harness.stats.modelled import with_model_error
+from harness.stats.networks import network_answers
 from harness.stats.server import server_answer
 from harness.stats.stages import stage_answers
 from harness.stats.sustained import sustained_answers
@@ -53,6 +54,7 @@ def _answers(group: Group) -> Iterator[Answer]:
     yield from stage_answers(group)
     yield from memory_answers(group)
     yield from accuracy_answers(group)
+    yield from network_answers(group)
     if group.arm is Arm.HOST:
         return
     match group.scenario:

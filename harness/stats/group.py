@@ -30,6 +30,8 @@ NOBODY_SERVED = "no-user-served"
 NO_PARENT = "no-parent"
 ITEMS_NOT_SCORED = "items-not-scored"
 METRIC_UNDEFINED = "metric-undefined"
+NETWORK_NOT_TRIED = "network-not-tried"
+SERVICE_NOT_THERE = "service-not-there"
 
 Answer = Estimate | Withheld
 

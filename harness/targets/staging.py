@@ -21,6 +21,8 @@ class StageCosts:
 
     names: tuple[str, ...]
     by_stage: tuple[GraphCost | None, ...]
+    served: tuple[str, ...] = ()
+    """Stages that ask a service: costed as what the device does without it."""
 
     @property
     def costs(self) -> tuple[GraphCost, ...]:
@@ -31,13 +33,15 @@ class StageCosts:
         """Predict the models together, and say which steps are left out."""
         steps = [n for n, c in zip(self.names, self.by_stage, strict=True) if c is None]
         found = predict(profile, joined(self.costs))
-        if not steps:
+        beyond = {"steps": ", ".join(steps), "services": ", ".join(self.served)}
+        values = {name: text for name, text in beyond.items() if text}
+        if not values:
             return found
         left_out = Finding(
             code="outside-emulation-domain",
             severity=Severity.NOTE,
             subject="model",
-            values={"steps": ", ".join(steps)},
+            values=dict(values),
         )
         return replace(found, findings=(*found.findings, left_out))
 
@@ -54,6 +58,7 @@ def stage_costs(model: ModelArtifact, folder: Path) -> StageCosts:
     """Cost the models of a pipeline whose files lie in one folder."""
     return StageCosts(
         names=tuple(built.stage.name for built in model.stages),
+        served=tuple(b.stage.name for b in model.stages if b.stage.remote is not None),
         by_stage=tuple(
             cost_of_file(
                 folder / built.file, {one.name: one.shape for one in built.inputs}
