@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 _PIECE_BYTES = 1 << 16
 _CONNECT_S = 5.0
@@ -34,7 +33,7 @@ def service_gate(socket_path: Path, host: str, port: int) -> Iterator[None]:
         daemon_threads = True
         block_on_close = False
 
-        def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        def handle_error(self, request: object, client_address: object) -> None:
             """Say nothing: a connection that breaks is what a network is tried by."""
 
     with Gate(str(socket_path), Passage) as gate:
