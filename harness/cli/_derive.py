@@ -83,6 +83,7 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
     for table in (
         *figures,
         _accuracy(record, assessment),
+        _groups(assessment),
         _privacy(record),
         _networks(assessment),
     ):
@@ -203,6 +204,25 @@ def _accuracy(record: RunRecord, assessment: Assessment) -> Table | None:
             for _, name in _ACCURACY
         )
         table.add_row(workload, data.metric.value, str(data.items), *cells)
+    return table if table.row_count else None
+
+
+def _groups(assessment: Assessment) -> Table | None:
+    """Show the accuracy of each language or other group; None where none was said."""
+    table = Table(title="Accuracy by group of items", title_justify="left")
+    for column in ("workload", "group", "metric", "over Chinese"):
+        table.add_column(column)
+    ratios = {
+        (one.workload, one.condition): estimate_text(one)
+        for one in assessment.estimates
+        if one.measurand.name == "language_ratio"
+    }
+    for one in assessment.estimates:
+        if one.measurand.name == "group_metric":
+            place = (one.workload, one.condition)
+            table.add_row(
+                *map(escape, place), estimate_text(one), ratios.get(place, "–")
+            )
     return table if table.row_count else None
 
 

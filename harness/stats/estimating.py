@@ -16,6 +16,7 @@ from harness.stats.accuracy import accuracy_answers
 from harness.stats.decodecost import ENERGY, context_memory, token_energy
 from harness.stats.energy import as_read, energy_answers, energy_names
 from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
+from harness.stats.languages import language_answers
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
@@ -54,6 +55,7 @@ def _answers(group: Group) -> Iterator[Answer]:
     yield from stage_answers(group)
     yield from memory_answers(group)
     yield from accuracy_answers(group)
+    yield from language_answers(group)
     yield from network_answers(group)
     if group.arm is Arm.HOST:
         return

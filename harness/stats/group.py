@@ -30,6 +30,8 @@ NOBODY_SERVED = "no-user-served"
 NO_PARENT = "no-parent"
 ITEMS_NOT_SCORED = "items-not-scored"
 METRIC_UNDEFINED = "metric-undefined"
+TOO_FEW_ITEMS = "too-few-items"
+NO_CHINESE_ITEMS = "no-chinese-items"
 NETWORK_NOT_TRIED = "network-not-tried"
 SERVICE_NOT_THERE = "service-not-there"
 

@@ -56,7 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
         data = service.garbage
         if data is None:
             with np.load(io.BytesIO(body), allow_pickle=False) as given:
-                found = dict(service.answer({name: given[name] for name in given}))
+                arrays = {name: given[name] for name in given}
+                found: dict[str, Any] = dict(service.answer(arrays))
             packed = io.BytesIO()
             np.savez(packed, **found)
             data = packed.getvalue()
