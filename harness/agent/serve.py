@@ -27,6 +27,8 @@ from harness.agent.workbench import (
 from harness.clock import Clock
 from harness.domain.labelled import Source
 from harness.domain.query import (
+    SERVED,
+    TOKENISATION,
     ModelLoaded,
     Noted,
     Outcome,
@@ -36,7 +38,7 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
 )
-from harness.domain.scenario import LlmDecode
+from harness.domain.scenario import Talking, talk_of
 from harness.errors import DeployMismatch, HarnessError, UsageError
 from harness.loadgen import wire
 from harness.loadgen.machine import samples_per_query
@@ -139,7 +141,7 @@ def _measure(desk: _Desk) -> None:
     trial = desk.order.trial
     for key, value in desk.runtime.identify().items():
         desk.note(key, value)
-    if isinstance(trial.scenario, LlmDecode):
+    if isinstance(trial.scenario, Talking):
         _talk(desk, None)
         return
     library = _library(desk.order)
@@ -217,7 +219,10 @@ def _talk(desk: _Desk, launch: Launch | None) -> None:
 
 
 def _note_context(desk: _Desk, bench: TalkBench) -> None:
-    desk.note("decode.tokenisation", "out")
+    scenario = desk.order.trial.scenario
+    is_timed = isinstance(scenario, Talking) and talk_of(scenario).tokenises
+    desk.note(TOKENISATION, "in" if is_timed else "out")
+    desk.note(SERVED, bench.users)
     if bench.cache_bytes_per_token is not None:
         desk.note("decode.cache_bytes_per_token", str(bench.cache_bytes_per_token))
     if bench.context:

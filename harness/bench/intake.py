@@ -11,6 +11,7 @@ from harness.bench.asking import CPU
 from harness.bench.inspecting import placement
 from harness.bench.labelling import Labelled, own_items, shipped_items
 from harness.bench.meteruse import meter_use, require_claim
+from harness.bench.ownmodel import own_scenarios, require_tokeniser
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
@@ -28,7 +29,7 @@ from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
-from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
+from harness.domain.scenario import LlmDecode
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
@@ -83,6 +84,8 @@ class Request:
     provider: str = "CPUExecutionProvider"
     talk: LlmDecode | None = None
     """How a language model of one's own is asked; None: as its workload says."""
+    sustain_ns: int | None = None
+    """How long a language model of one's own is asked without a rest; None: not."""
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
@@ -137,6 +140,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
     device = _models(request, suite, device_scheme, on_progress)
+    require_tokeniser(suite, device.runtime, is_emulated=is_emulated)
     if target.startswith(LOCAL):
         _require_provider(request.provider, device)
     host = (
@@ -286,17 +290,18 @@ def _own_workload(request: Request, model: ModelArtifact, suite: Suite) -> Workl
     A language model is asked as the request says, if it says so.
     """
     title = title_of(request.model) if request.model else model.name
-    talks = model.decoder is not None
-    own = (request.talk or LlmDecode(), ColdStart()) if talks else None
+    own = own_scenarios(model, request.talk, request.sustain_ns)
     for workload in suite.workloads:
-        if workload.id == request.role and (own is None or request.talk is None):
+        if workload.id == request.role and (
+            model.decoder is None or (request.talk or request.sustain_ns) is None
+        ):
             return replace(workload, model=title, stages=(), inputs=())
     return Workload(
         id=request.role or model.name,
         model=title,
         title_zh=title,
         title_en=title,
-        scenarios=own or (SingleStream(), ColdStart()),
+        scenarios=own,
     )
 
 

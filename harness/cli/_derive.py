@@ -17,7 +17,7 @@ from harness.domain.finding import Severity
 from harness.domain.origin import Origin
 from harness.domain.record import RunRecord
 from harness.domain.requirement import Grade, RowResult, RowStatus, Tier, TierSet
-from harness.domain.scenario import LlmDecode
+from harness.domain.scenario import Talking
 from harness.errors import ExitCode, StorageError, Unverifiable
 from harness.grading import meets
 from harness.record.reader import read_record
@@ -229,7 +229,7 @@ def _groups(assessment: Assessment) -> Table | None:
 def _tables_of_figures(record: RunRecord, assessment: Assessment) -> Iterator[Table]:
     """Give the main figures: of language models in a table of their own."""
     kinds = {
-        w.id: any(isinstance(s, LlmDecode) for s in w.scenarios)
+        w.id: any(isinstance(s, Talking) for s in w.scenarios)
         for w in record.plan.suite.workloads
     }
     for columns, talks in ((_COLUMNS, False), (_TALK_COLUMNS, True)):

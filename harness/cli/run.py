@@ -34,7 +34,7 @@ from harness.cli._detached import (
 from harness.cli._interrupt import resumable
 from harness.cli._items import wanted_items, with_items
 from harness.cli._progress import RunProgress, announced
-from harness.cli._talk import parse_talk
+from harness.cli._talk import Tokenise, parse_sustain, parse_talk
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.labelled import Metric
@@ -142,6 +142,19 @@ def run(
         list[int] | None,
         typer.Option(help="Users at once of a language model; may be repeated."),
     ] = None,
+    tokenise: Annotated[
+        Tokenise,
+        typer.Option(
+            help="Whether a language model's tokenisation is in its times; in needs "
+            "a folder for onnxruntime-genai."
+        ),
+    ] = Tokenise.OUT,
+    sustain: Annotated[
+        str | None,
+        typer.Option(
+            help='Also ask a language model again and again for so long: "10 min".'
+        ),
+    ] = None,
     dataset: Annotated[
         Path | None,
         typer.Option(
@@ -237,7 +250,8 @@ def run(
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
         provider=provider,
-        talk=parse_talk(model, prompt_tokens, output_tokens, users),
+        talk=parse_talk(model, prompt_tokens, output_tokens, users, tokenise),
+        sustain_ns=parse_sustain(model, sustain),
         checks_network=check_network,
         checks_offline=check_offline,
     )

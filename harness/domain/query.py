@@ -203,6 +203,24 @@ CLOCK_PAIRS = "clock.pairs"
 ``host_ns board_ns u_ns`` a pair, in order of time, ``;`` between them."""
 FIRMWARE_MODEL = "firmware_model"
 """Key of the note that names a model which is in the firmware, not the plan's file."""
+TOKENISATION = "decode.tokenisation"
+"""Key of the note that says whether tokenisation is ``in`` or ``out`` of the times."""
+SERVED = "decode.users"
+"""Key of the note that says how several users of a language model were served."""
+
+
+class Serving(StrEnum):
+    """How several users of a language model are served."""
+
+    ALONE = "one user"
+    IN_TURN = "in turn"
+    """Their steps one after the other."""
+    FIXED = "fixed batch"
+    """As one batch, which begins and ends for all at once."""
+    CONTINUOUS = "continuous batch"
+    """Steps together, prompts as they come."""
+
+
 OUTPUTS = "outputs"
 """In place of a metric: values of the outputs of items that have no label."""
 _LARGEST_BYTES = 1 << 28

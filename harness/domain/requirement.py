@@ -49,7 +49,6 @@ NEEDS: frozenset[str] = frozenset(
         "event-store",
         "generator",
         "labelled-data",
-        "llm-decode",
         "optical-rig",
         "speech-recogniser",
         "standby-test",

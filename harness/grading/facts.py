@@ -10,7 +10,7 @@ from harness.domain.labelled import LANGUAGE
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Arm, Plan, Trial
 from harness.domain.requirement import Kind, Requirement
-from harness.domain.scenario import Sustained
+from harness.domain.scenario import LlmSustained, Sustained
 from harness.domain.workload import OWN_SUITE
 from harness.grading.rule import is_too_uncertain
 from harness.units import NS_PER_S
@@ -180,6 +180,6 @@ def why_not_determined(
 
 
 def _duration_s(trial: Trial) -> float:
-    if isinstance(trial.scenario, Sustained):
+    if isinstance(trial.scenario, Sustained | LlmSustained):
         return trial.scenario.duration_ns / NS_PER_S
     return trial.minimum.duration_ns / NS_PER_S

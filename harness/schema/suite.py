@@ -33,6 +33,7 @@ from harness.domain.scenario import (
     SCENARIOS,
     ColdStart,
     LlmDecode,
+    LlmSustained,
     MultiStream,
     Offline,
     Periodic,
@@ -140,6 +141,18 @@ class WrittenLlmDecode(Written):
     service: tuple[WrittenService, ...] = Field(
         default=(), description="Promises under which users are counted."
     )
+    tokenise: Literal["in", "out"] = Field(
+        default="out", description="Whether tokenisation is in the times."
+    )
+
+
+class WrittenLlmSustained(Written):
+    """One user of a language model, for a long time."""
+
+    kind: Literal["LlmSustained"]
+    duration: Duration = "10 min"
+    prompt_tokens: int = 1024
+    output_tokens: int = 128
 
 
 WrittenScenario = (
@@ -151,6 +164,7 @@ WrittenScenario = (
     | WrittenSustained
     | WrittenColdStart
     | WrittenLlmDecode
+    | WrittenLlmSustained
 )
 
 
@@ -333,6 +347,12 @@ def _scenario(  # noqa: PLR0911 - one return a scenario
             return ColdStart()
         case WrittenLlmDecode():
             return _llm_decode(written, where)
+        case WrittenLlmSustained():
+            return LlmSustained(
+                duration_ns=_ns(written.duration, f"{where}/duration"),
+                prompt_tokens=written.prompt_tokens,
+                output_tokens=written.output_tokens,
+            )
         case _:
             assert_never(written)
 
@@ -349,6 +369,7 @@ def _llm_decode(written: WrittenLlmDecode, where: str) -> LlmDecode:
         expected_tokens=written.expected_tokens,
         ttft_bounds_ns=tuple(_ns(one.ttft, f"{at}/ttft") for one, at in promises),
         tpot_bounds_ns=tuple(_ns(one.tpot, f"{at}/tpot") for one, at in promises),
+        tokenises=written.tokenise == "in",
     )
 
 

@@ -8,6 +8,7 @@ from harness.domain.record import RunRecord
 from harness.domain.scenario import (
     ColdStart,
     LlmDecode,
+    LlmSustained,
     Periodic,
     Server,
     Sustained,
@@ -24,7 +25,7 @@ from harness.stats.modelled import with_model_error
 from harness.stats.networks import network_answers
 from harness.stats.server import server_answer
 from harness.stats.stages import stage_answers
-from harness.stats.sustained import sustained_answers
+from harness.stats.sustained import sustained_answers, sustained_talk
 
 
 def estimate(
@@ -70,6 +71,8 @@ def _answers(group: Group) -> Iterator[Answer]:
         case LlmDecode() as scenario:
             yield context_memory(group)
             yield from token_energy(group, scenario)
+        case LlmSustained():
+            yield from sustained_talk(group)
         case Sustained():
             yield from sustained_answers(group)
             yield from energy_answers(group)
@@ -83,6 +86,8 @@ def _expected(group: Group) -> tuple[str, ...]:
     if isinstance(group.scenario, LlmDecode):
         own = ("ttft_mean", "ttft_p90", "tpot_mean", "output_rate")
         return own if is_host else (*own, *ENERGY)
+    if isinstance(group.scenario, LlmSustained):
+        return ("sustained_ratio", "output_rate")
     if is_host:
         return ("latency_mean", *PERCENTILES, "peak_rss", "model_memory")
     return _expected_of_device(group)

@@ -12,7 +12,7 @@ from harness.domain.origin import Origin
 from harness.domain.plan import Arm
 from harness.domain.query import FIRMWARE_MODEL, Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
-from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
+from harness.domain.scenario import ColdStart, Server, Sustained, Talking
 from harness.stats.group import origin_of
 from harness.stats.idle import baselines, guard_s, idle_power
 from harness.stats.memoryprobe import find_memory
@@ -271,7 +271,7 @@ def _load(trial: TrialRecord, busy: float | None) -> Iterator[Finding]:
 def _enough(trial: TrialRecord) -> Iterator[Finding]:
     """Compare queries and seconds with the plan's minimum: both must be met."""
     planned, queries = trial.trial, len(stream_of(trial))
-    if isinstance(planned.scenario, LlmDecode):
+    if isinstance(planned.scenario, Talking):
         yield from check_talk(trial, planned.scenario)
         return
     if queries < planned.minimum.queries:
