@@ -45,13 +45,28 @@ class StageCosts:
         )
         return replace(found, findings=(*found.findings, left_out))
 
+    def each(self, profile: DeviceProfile) -> tuple[Prediction | None, ...]:
+        """Predict each model by itself; None of a step."""
+        return tuple(
+            None if cost is None else predict(profile, cost) for cost in self.by_stage
+        )
+
     def shares(self, profile: DeviceProfile) -> tuple[float, ...]:
         """Give each stage's share of the latency; 0 of a step."""
-        each = [
-            0.0 if cost is None else predict(profile, cost).latency_s
-            for cost in self.by_stage
-        ]
+        each = [0.0 if one is None else one.latency_s for one in self.each(profile)]
         return tuple(seconds / sum(each) for seconds in each)
+
+    def note(self, profile: DeviceProfile) -> str:
+        """Write what was predicted of each stage, as `PREDICTED_STAGES` is read."""
+        said = []
+        for name, one in zip(self.names, self.each(profile), strict=True):
+            if one is None:
+                said.append(name)
+                continue
+            low_s, high_s = one.interval_90_s
+            figures = (one.latency_s, low_s, high_s, one.relative_uncertainty)
+            said.append(" ".join((name, *(f"{figure:.6g}" for figure in figures))))
+        return "; ".join(said)
 
 
 def stage_costs(model: ModelArtifact, folder: Path) -> StageCosts:
