@@ -61,7 +61,7 @@ MEASURANDS: dict[str, Measurand] = _all(
     # on networks that fail, held against a good one
     Measurand(name="network_success", unit="ratio"),
     Measurand(name="network_p90_ratio", unit="ratio"),
-    Measurand(name="fallback_p90", unit="s"),
+    Measurand(name="local_fallback_p90", unit="s"),
     Measurand(name="local_share", unit="ratio"),
     # memory
     Measurand(name="peak_rss", unit="B"),

@@ -19,7 +19,7 @@ RETENTION = "accuracy_retention"
 LANGUAGES = "language_ratio_min"
 NETWORKED = "network_success"
 PLACED: Mapping[str, bool] = MappingProxyType(
-    {"network_p90_ratio": False, "fallback_p90": True}
+    {"network_p90_ratio": False, "local_fallback_p90": True}
 )
 """Rows about models all on the device, and rows about those that ask a service."""
 LARGEST_SPREAD = 0.10

@@ -78,7 +78,7 @@ def _line(tried: Tried, assessment: Assessment, workload: str) -> NetworkLine:
         success=figures.get("network_success"),
         slowdown=figures.get("network_p90_ratio"),
         local_share=figures.get("local_share"),
-        fallback=figures.get("fallback_p90"),
+        fallback=figures.get("local_fallback_p90"),
         longest_fallback_s=max(latest, default=None),
         answer=codes[0] if codes else "",
     )

@@ -37,7 +37,7 @@ SLOWDOWN_LIMIT = 1.1
 """What p90 on a failing network may be of that on a good one."""
 FALLBACK_LIMIT_S = 1.0
 """How long an answer may take that the device has to give by itself."""
-NAMES = ("network_success", "network_p90_ratio", "fallback_p90", "local_share")
+NAMES = ("network_success", "network_p90_ratio", "local_fallback_p90", "local_share")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +199,7 @@ def _fallback(group: Group, tried: Tried) -> Iterator[Answer]:
     found = percentile_of_answers(streams, P90)
     if isinstance(found, Shortfall):
         yield group.withhold(
-            "fallback_p90",
+            "local_fallback_p90",
             TOO_FEW_QUERIES,
             needed=found.needed,
             observed=found.observed,
@@ -208,7 +208,7 @@ def _fallback(group: Group, tried: Tried) -> Iterator[Answer]:
         return
     said = f"{found.method}; of answers for which the service was asked in vain"
     yield group.estimate(
-        "fallback_p90", replace(found, condition=tried.condition, method=said)
+        "local_fallback_p90", replace(found, condition=tried.condition, method=said)
     )
 
 
@@ -261,7 +261,10 @@ def _verdict(answers: Sequence[Answer], tried: Tried) -> tuple[str, str]:
         return "network-unsettled", "nothing was answered on the good network"
     said = [f"success {success.value:.4g} of the good network's"]
     verdicts = [success.value >= 1.0]
-    limits = {"network_p90_ratio": SLOWDOWN_LIMIT, "fallback_p90": FALLBACK_LIMIT_S}
+    limits = {
+        "network_p90_ratio": SLOWDOWN_LIMIT,
+        "local_fallback_p90": FALLBACK_LIMIT_S,
+    }
     is_settled = True
     for name, limit in limits.items():
         estimate = found.get(name)

@@ -154,7 +154,7 @@ def test_a_service_that_is_taken_over_in_time_gives_the_time_that_this_takes() -
     found = figures(record)
     assert "network_p90_ratio" not in found
     assert found["local_share"].value == 1.0
-    fallback = found["fallback_p90"]
+    fallback = found["local_fallback_p90"]
     assert fallback.value == pytest.approx(0.25, rel=0.03)
     assert fallback.upper_bound is not None
     assert fallback.upper_bound < 0.3
@@ -176,7 +176,7 @@ def test_too_few_fallbacks_give_no_percentile_and_settle_nothing() -> None:
         *rounds(GOOD, 20.0), *rounds("lossy", 20.0, fell_back=(3,)), is_hybrid=True
     )
 
-    gap = withheld(record)["fallback_p90"]
+    gap = withheld(record)["local_fallback_p90"]
     assert gap.needed_queries is not None
     assert gap.needed_queries >= 29
     assert [one.code for one in said(record)] == ["network-unsettled"]
@@ -190,7 +190,7 @@ def test_a_service_that_never_answers_leaves_everything_unchecked() -> None:
         is_hybrid=True,
     )
 
-    assert withheld(record)["fallback_p90"].reason == "service-not-there"
+    assert withheld(record)["local_fallback_p90"].reason == "service-not-there"
     (one,) = said(record)
     assert one.code == "network-unchecked"
     assert "good network" in str(one.values["detail"])
