@@ -13,13 +13,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
+from harness.errors import LinkError
+
 _PIECE_BYTES = 1 << 16
 _CONNECT_S = 5.0
 
 
 @contextmanager
 def service_gate(socket_path: Path, host: str, port: int) -> Iterator[None]:
-    """Let connections to a Unix socket reach a service while this is open."""
+    """Let connections to a Unix socket reach a service while this is open.
+
+    Raises LinkError where the socket cannot be made.
+    """
 
     class Passage(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -36,7 +41,15 @@ def service_gate(socket_path: Path, host: str, port: int) -> Iterator[None]:
         def handle_error(self, request: object, client_address: object) -> None:
             """Say nothing: a connection that breaks is what a network is tried by."""
 
-    with Gate(str(socket_path), Passage) as gate:
+    try:
+        opened = Gate(str(socket_path), Passage)
+    except OSError as error:
+        raise LinkError(
+            f"No way to the service can be opened: {error}",
+            where=str(socket_path),
+            remedy="Set TMPDIR to a folder with a short path that may be written to.",
+        ) from error
+    with opened as gate:
         serving = Thread(target=gate.serve_forever, kwargs={"poll_interval": 0.05})
         serving.start()
         try:

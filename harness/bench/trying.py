@@ -8,9 +8,9 @@ made for it (`harness.bench.impaired`).
 import hashlib
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -75,6 +75,8 @@ class Trying:
     samples: Mapping[str, Path]
     command: tuple[str, ...] = IMPAIRED
     networks: tuple[Network, ...] = NETWORKS
+    done: set[str] = field(default_factory=set)
+    """Workloads that were tried to the end."""
 
     def events(self, trial: Trial) -> Iterator[NetworkTried]:
         """Try the trial's workload; nothing after most trials.
@@ -102,6 +104,7 @@ class Trying:
                     network = self.networks[place]
                     setting = Setting(network=network, seed=seed, gates=ways)
                     yield self._tried(order, setting, number)
+        self.done.add(trial.workload)
 
     @property
     def _rounds(self) -> int:
@@ -219,21 +222,25 @@ def tried_after(plan: Plan) -> dict[str, str]:
     return found
 
 
-def untried(plan: Plan, reason: str) -> Iterator[Finding]:
-    """Say of each workload that is not tried why.
+def untried(plan: Plan, reason: str, done: Collection[str]) -> Iterator[Finding]:
+    """Say of each workload that is not among those `done` why.
 
     `reason` is why nothing can be tried on this machine; empty: it can.
     """
-    tried = set(tried_after(plan).values())
+    triable = set(tried_after(plan).values())
     targets = {t.workload: t.target for t in plan.trials if t.arm is Arm.DEVICE}
     for workload, target in targets.items():
-        if reason or workload not in tried:
-            yield Finding(
-                code="network-unchecked",
-                severity=Severity.NOTE,
-                subject=workload,
-                values={"detail": _why_untried(target, reason)},
-            )
+        if workload in done:
+            continue
+        detail = _why_elsewhere(target) or reason
+        if not detail and workload not in triable:
+            detail = "it has neither SingleStream nor Periodic nor LlmDecode"
+        yield Finding(
+            code="network-unchecked",
+            severity=Severity.NOTE,
+            subject=workload,
+            values={"detail": detail or "its trial did not come to its end here"},
+        )
 
 
 def network_code(findings: Iterable[Finding]) -> ExitCode:
@@ -264,12 +271,12 @@ def why_not_here(command: tuple[str, ...] = IMPAIRED) -> str:
     return " ".join(found.stderr.split()) or f"exit status {found.returncode}"
 
 
-def _why_untried(target: str, reason: str) -> str:
+def _why_elsewhere(target: str) -> str:
     if target.startswith(EMULATED):
         return f"an emulated device has no network; only {LOCAL} can be tried"
     if target != LOCAL:
         return f"{target} is elsewhere or held back; only {LOCAL} can be tried"
-    return reason or "it has neither SingleStream nor Periodic nor LlmDecode"
+    return ""
 
 
 def _gates(remotes: Iterable[Remote], folder: Path) -> dict[tuple[str, int], _Gate]:

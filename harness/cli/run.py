@@ -21,7 +21,7 @@ from harness.bench.intake import (
 )
 from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
-from harness.bench.trying import Trying, network_code, untried, why_not_here
+from harness.bench.trying import network_code
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._detached import (
@@ -33,12 +33,14 @@ from harness.cli._detached import (
 )
 from harness.cli._interrupt import resumable
 from harness.cli._items import wanted_items, with_items
+from harness.cli._offline import OfflineCheck
 from harness.cli._progress import RunProgress, announced
 from harness.cli._talk import Tokenise, parse_sustain, parse_talk
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.labelled import Metric
 from harness.domain.plan import Boundary, Plan
+from harness.domain.record import RunRecord
 from harness.domain.requirement import Tier
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.meters.exports.reading import TraceFile
@@ -363,7 +365,7 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,
     ):
-        _execute(intake, writer, metering, console)
+        _execute(intake, writer, metering, console, record)
     return bundle
 
 
@@ -376,13 +378,14 @@ def _open_meter(
 
 
 def _execute(
-    intake: Intake, writer: RecordWriter, metering: Metering | None, console: Console
+    intake: Intake,
+    writer: RecordWriter,
+    metering: Metering | None,
+    console: Console,
+    before: RunRecord | None = None,
 ) -> None:
     plan = intake.plan
-    why_not = why_not_here() if intake.checks_offline else ""
-    trying = None
-    if intake.checks_offline and not why_not:
-        trying = Trying(plan=plan, paths=intake.paths, samples=intake.samples)
+    offline = OfflineCheck(intake, before)
     with resumable(writer.bundle), RunProgress(console) as progress:
         conduct(
             Bench(
@@ -393,7 +396,7 @@ def _execute(
                 report=progress.show,
                 ambient_degc=intake.lab.ambient_degc,
                 metering=metering,
-                trying=trying,
+                trying=offline.trying,
                 boards=intake.lab.boards,
             ),
             writer,
@@ -402,9 +405,7 @@ def _execute(
             console.print("Checking that data stay here …", highlight=False)
             for found in privacy_findings(plan, intake.paths, intake.samples):
                 writer.find(found)
-        if intake.checks_offline:
-            for found in untried(plan, why_not):
-                writer.find(found)
+        offline.conclude(writer)
         writer.finish()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper, save
 
+from harness.bench.servicegate import service_gate
 from harness.bench.trying import (
     Trying,
     network_code,
@@ -20,7 +21,7 @@ from harness.domain.network import GOOD, Network
 from harness.domain.plan import Plan, RuntimeSettings
 from harness.domain.query import NetworkTried, Outcome
 from harness.domain.workload import BuiltStage, InputSpec, ModelArtifact, Remote, Stage
-from harness.errors import ExitCode
+from harness.errors import ExitCode, LinkError
 from harness.stats.severity import finding
 from harness.testing.builders import a_plan, a_trial
 from harness.testing.servicebench import Arrays, Service, serving
@@ -170,7 +171,7 @@ def test_a_machine_without_namespaces_says_so_and_passes_nothing(
     refusing = ("python3", "-c", f"import sys; {words}; sys.exit(77)")
     reason = why_not_here(refusing)
 
-    found = list(untried(a_local_plan(a_model(write_model(tmp_path))), reason))
+    found = list(untried(a_local_plan(a_model(write_model(tmp_path))), reason, ()))
 
     assert reason == "no network can be made here: not permitted"
     assert [one.code for one in found] == ["network-unchecked"]
@@ -196,7 +197,7 @@ def test_what_is_not_this_machine_is_unchecked(
     plan = a_local_plan(a_model(write_model(tmp_path)), target)
 
     assert not tried_after(plan)
-    (one,) = untried(plan, "")
+    (one,) = untried(plan, "", ())
     assert said in str(one.values["detail"])
 
 
@@ -213,3 +214,24 @@ def test_the_exit_code_tells_no_from_unknown(codes: list[str], code: ExitCode) -
     found: list[Finding] = [finding(one, "neg", detail="") for one in codes]
 
     assert network_code(found) is code
+
+
+def test_what_was_tried_is_no_finding_and_what_was_cut_short_is(
+    tmp_path: Path,
+) -> None:
+    plan = a_local_plan(a_model(write_model(tmp_path)))
+
+    (one,) = untried(plan, "", ())
+
+    assert "did not come to its end" in str(one.values["detail"])
+    assert not list(untried(plan, "", {"neg"}))
+
+
+def test_a_way_to_a_service_that_cannot_be_made_says_what_to_do(
+    tmp_path: Path,
+) -> None:
+    with (
+        pytest.raises(LinkError, match="Set TMPDIR"),
+        service_gate(tmp_path / ("long" * 30), "127.0.0.1", 9),
+    ):
+        pass
