@@ -54,6 +54,8 @@ _LEAST_QUERIES = 32
 """The 95 % bound of a p90 needs 29."""
 _PROMPT_TOKENS, _OUTPUT_TOKENS = 32, 16
 _PROBE_S = 30.0
+_PROCESS_S = 1.5
+"""Expected cost of a process beside its window; for the time shown only."""
 _FIRST_PORT = 8001
 
 
@@ -107,6 +109,13 @@ class Trying:
         self.done.add(trial.workload)
 
     @property
+    def expected_seconds(self) -> float:
+        """Say about how long all of it takes; for people, not for judging."""
+        lengths = (self._window_ns(network) for network in self.networks)
+        each_s = sum(length / NS_PER_S + _PROCESS_S for length in lengths)
+        return len(tried_after(self.plan)) * self._rounds * each_s
+
+    @property
     def _rounds(self) -> int:
         return _ROUNDS.get(self.plan.preset.name, _ROUNDS_OF_LONG_PRESETS)
 
@@ -128,7 +137,8 @@ class Trying:
             fell_back=fell_back,
             outcome=heard.outcome,
             reason=heard.reason,
-            outputs_sha256=heard.sha256,
+            # of a language model it is that of the last answers, however many came
+            outputs_sha256="" if order.decoder else heard.sha256,
             differing=heard.differing,
         )
 
@@ -148,8 +158,7 @@ class Trying:
 
     def _on(self, network: Network, order: Order) -> Trial:
         """Make the trial on one network: long enough for it to come and go once."""
-        usual_ns = _WINDOW_NS.get(self.plan.preset.name, _USUAL_WINDOW_NS)
-        window_ns = max(usual_ns, network.period_ns)
+        window_ns = self._window_ns(network)
         scenario, queries = _asked(order, window_ns)
         return replace(
             order.trial,
@@ -161,6 +170,10 @@ class Trying:
             is_scored=False,
             pulses=None,
         )
+
+    def _window_ns(self, network: Network) -> int:
+        usual_ns = _WINDOW_NS.get(self.plan.preset.name, _USUAL_WINDOW_NS)
+        return max(usual_ns, network.period_ns)
 
     def _place(self, trial: Trial, setting: Setting) -> Place:
         clock = SystemClock()

@@ -386,6 +386,11 @@ def _execute(
 ) -> None:
     plan = intake.plan
     offline = OfflineCheck(intake, before)
+    if offline.trying is not None:
+        seconds = offline.trying.expected_seconds
+        console.print(
+            f"Failing networks take about {seconds:.0f} s more.", highlight=False
+        )
     with resumable(writer.bundle), RunProgress(console) as progress:
         conduct(
             Bench(

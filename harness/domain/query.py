@@ -329,7 +329,8 @@ class NetworkTried:
     reason: str = ""
     fell_back: tuple[int, ...] = ()
     outputs_sha256: str = ""
-    """Digest of the first sample's outputs; empty where a service may give others."""
+    """Digest of the first sample's outputs; empty where a service may give others,
+    and of a language model, whose answers are to ever new prompts."""
     differing: int = 0
     """Timed outputs that did not agree with untimed ones, or are no numbers."""
     kind: Literal["NetworkTried"] = "NetworkTried"

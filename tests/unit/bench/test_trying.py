@@ -20,10 +20,19 @@ from harness.domain.finding import Finding
 from harness.domain.network import GOOD, Network
 from harness.domain.plan import Plan, RuntimeSettings
 from harness.domain.query import NetworkTried, Outcome
-from harness.domain.workload import BuiltStage, InputSpec, ModelArtifact, Remote, Stage
+from harness.domain.scenario import LlmDecode
+from harness.domain.workload import (
+    BuiltStage,
+    DecoderFacts,
+    InputSpec,
+    ModelArtifact,
+    Remote,
+    Stage,
+)
 from harness.errors import ExitCode, LinkError
 from harness.stats.severity import finding
 from harness.testing.builders import a_plan, a_trial
+from harness.testing.decoders import CONTEXT, VOCABULARY, decoder_bytes
 from harness.testing.servicebench import Arrays, Service, serving
 from harness.units import NS_PER_S
 
@@ -147,6 +156,26 @@ def test_a_model_on_the_device_answers_the_same_on_every_network(
         for number in (1, 2, 3)
     ]
     assert len(set(orders)) > 1
+
+
+@needs_namespaces
+@pytest.mark.slow
+def test_a_language_model_answers_as_well_without_a_network(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(decoder_bytes())
+    talk = LlmDecode(prompt_tokens=(16,), output_tokens=6)
+    facts = DecoderFacts(vocabulary=VOCABULARY, context=CONTEXT)
+    model = replace(a_model(path), decoder=facts, inputs=())
+    plan = a_local_plan(model)
+    trial = replace(plan.trials[0], scenario=talk)
+    plan = replace(plan, trials=(trial,))
+
+    found = tried(path, plan)
+
+    assert {one.outcome for one in found} == {Outcome.DONE}, found[0].reason
+    assert {one.outputs_sha256 for one in found} == {""}
+    assert not any(one.differing for one in found)
+    assert all(len(one.latencies_ns) >= 32 for one in found)
 
 
 @needs_namespaces
