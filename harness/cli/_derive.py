@@ -152,7 +152,6 @@ _TALK_COLUMNS: _Columns = (
     ("TPOT", "tpot_mean", "LlmDecode", "ms"),
     ("output", "output_rate", "LlmDecode", "tok/s"),
     ("energy/token", "energy_per_token", "LlmDecode", "mJ"),
-    ("kept", "sustained_ratio", "LlmSustained", "ratio"),
     ("memory", "model_memory", "LlmDecode", "MiB"),
 )
 
