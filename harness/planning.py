@@ -29,6 +29,7 @@ from harness.domain.profile import DeviceProfile
 from harness.domain.scenario import (
     ColdStart,
     LlmDecode,
+    LlmSustained,
     MultiStream,
     Offline,
     Periodic,
@@ -36,6 +37,8 @@ from harness.domain.scenario import (
     Server,
     SingleStream,
     Sustained,
+    Talking,
+    talk_of,
 )
 from harness.domain.workload import ModelArtifact, Suite, Workload
 from harness.errors import UnknownName
@@ -99,6 +102,8 @@ _GENERATIONS = {"rapid": 4, "quick": 16, "standard": 32, "official": 64}
 hundred queries (docs/adr/0017)."""
 _VIRTUAL_GENERATIONS = 300
 """The 95 % bound of a p99 needs 299."""
+_SUSTAINED_GENERATIONS = 10
+"""Two in each fifth of a long window, however slow the model is."""
 _HOST_GENERATIONS = 2
 _TALK_WARM_UP = Minimum(queries=1, duration_ns=0)
 _IDLE_READINGS = 12
@@ -246,7 +251,7 @@ def _mark_ns(pulses: Pulses) -> int:
 
 def _window_ns(trial: Trial) -> int:
     match trial.scenario:
-        case Sustained(duration_ns=duration_ns):
+        case Sustained(duration_ns=duration_ns) | LlmSustained(duration_ns=duration_ns):
             return duration_ns
         case Periodic(period_ns=period_ns):
             return max(trial.minimum.duration_ns, trial.minimum.queries * period_ns)
@@ -271,10 +276,11 @@ def _host_trials(parts: Ingredients) -> Iterator[Trial]:
 def _host_scenario(workload: Workload) -> Scenario:
     """Give what the host executes for reference: single queries, or a few answers."""
     for scenario in workload.scenarios:
-        if isinstance(scenario, LlmDecode):
+        if isinstance(scenario, Talking):
+            talk = talk_of(scenario)
             return LlmDecode(
-                prompt_tokens=scenario.prompt_tokens[:1],
-                output_tokens=scenario.output_tokens,
+                prompt_tokens=talk.prompt_tokens[:1],
+                output_tokens=talk.output_tokens,
             )
     return SingleStream()
 
@@ -294,7 +300,7 @@ def _device_trials(parts: Ingredients) -> Iterator[Trial]:
 
 
 def _runs_of(scenario: Scenario, preset: Preset) -> int:
-    if isinstance(scenario, Sustained) and preset.name not in _LONG_RUNS:
+    if isinstance(scenario, Sustained | LlmSustained) and preset.name not in _LONG_RUNS:
         return 1
     return preset.runs
 
@@ -355,7 +361,7 @@ def _scored_scenario(workload: Workload) -> Scenario:
 def _warm_up_of(scenario: Scenario, parts: Ingredients, *, is_host: bool) -> Minimum:
     """Warm up until a slow meter sees the load alone when the window begins."""
     warm_up = _HOST_WARM_UP if is_host else _DEVICE_WARM_UP
-    if isinstance(scenario, LlmDecode):
+    if isinstance(scenario, Talking):
         warm_up = _TALK_WARM_UP
     if is_host or parts.meter is None:
         return warm_up
@@ -364,7 +370,7 @@ def _warm_up_of(scenario: Scenario, parts: Ingredients, *, is_host: bool) -> Min
 
 
 def _host_minimum(scenario: Scenario) -> Minimum:
-    if isinstance(scenario, LlmDecode):
+    if isinstance(scenario, Talking):
         return replace(_HOST_MINIMUM, queries=_HOST_GENERATIONS)
     return _HOST_MINIMUM
 
@@ -394,7 +400,9 @@ def _minimum_of(scenario: Scenario, parts: Ingredients, run: int) -> Minimum:
         starts = _VIRTUAL_COLD_STARTS if is_virtual else _COLD_STARTS[parts.preset.name]
         return Minimum(queries=starts, duration_ns=0)
     asked = parts.preset.minimum
-    if isinstance(scenario, LlmDecode):
+    if isinstance(scenario, LlmSustained):
+        asked = replace(asked, queries=_SUSTAINED_GENERATIONS)
+    elif isinstance(scenario, LlmDecode):
         real = _GENERATIONS.get(parts.preset.name, asked.queries)
         asked = replace(asked, queries=_VIRTUAL_GENERATIONS if is_virtual else real)
     elif is_virtual and not (parts.meter and isinstance(scenario, Periodic)):

@@ -2,18 +2,21 @@
 
 Every tensor has its place before a query is timed: what a stage gives is copied into
 the buffer that the next one is bound to, as a device without shared memory must.
-The instant at which each stage is done goes to `inner_ns`.
+The instant at which each stage is done goes to `inner_ns`. A stage with a service
+asks it first and is executed here where no answer comes in time.
 """
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from harness.agent.remote import Service
 from harness.clock import Clock
+from harness.domain.query import ServiceAsked
 from harness.domain.workload import BuiltStage, InputSpec
 from harness.errors import Unsupported
 from harness.loadgen.wire import Order
@@ -47,6 +50,14 @@ def open_stages(order: Order, runtime: Runtime, enter: Enter) -> tuple[OpenStage
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A stage's service, and when it was asked in vain."""
+
+    service: Service
+    fell_back_ns: "array[int]" = field(default_factory=lambda: array("q"))
+
+
 class PipelineSession:
     """A pipeline that is ready. A `Session`."""
 
@@ -56,20 +67,47 @@ class PipelineSession:
         self._stages = tuple(stages)
         self._now_ns = clock.now_ns
         self._inner_ns = inner_ns
+        self._asked = {
+            one.built.stage.name: _Asked(service=Service(remote, clock))
+            for one in stages
+            if (remote := one.built.stage.remote) is not None
+        }
+
+    def services(self, trial: str) -> Iterator[ServiceAsked]:
+        """Say of each service when it was asked in vain."""
+        for stage, asked in self._asked.items():
+            yield ServiceAsked(
+                trial=trial,
+                stage=stage,
+                fell_back_ns=tuple(asked.fell_back_ns),
+                faults=dict(asked.service.faults),
+            )
+
+    def close(self) -> None:
+        """Let the connections to services go."""
+        for asked in self._asked.values():
+            asked.service.close()
 
     def bind(self, feeds: Feeds) -> "BoundPipeline":
-        """Make room for every tensor between the stages, and try it once, untimed."""
+        """Make room for every tensor between the stages, and try it once, untimed.
+
+        Services are not tried: warm-up is for that.
+        """
         values: dict[str, Tensor] = dict(feeds)
         operations: list[Operation] = []
         last: Callable[[], tuple[Tensor, ...]] = tuple
         for number, one in enumerate(self._stages):
             operation, last = self._bound(one, number, values)
-            operation()
+            if one.built.stage.remote is None:
+                operation()
             operations.append(operation)
         return BoundPipeline(operations, last, self._now_ns, self._inner_ns)
 
     def compute(self, feeds: Feeds) -> tuple[Tensor, ...]:
-        """Give the outputs of the last stage by plain calls, all tensors anew."""
+        """Give the outputs of the last stage by plain calls, all tensors anew.
+
+        No service is asked: what the device answers by itself.
+        """
         values: dict[str, Tensor] = dict(feeds)
         given: tuple[Tensor, ...] = ()
         for number, one in enumerate(self._stages):
@@ -95,7 +133,10 @@ class PipelineSession:
             into = self._room(one, number, taken)
             values[stage.gives] = into
             function = FUNCTIONS[stage.step]
-            return lambda: function(taken, into), lambda: (into,)
+            given = dict(zip(stage.takes, taken, strict=True))
+            return self._asking(
+                one, lambda: function(taken, into), given, {stage.gives: into}
+            )
         buffers = {spec.name: _buffer(spec, values) for spec in one.built.inputs}
         query = one.session.bind(buffers)
         copies = [(buffer, values[name]) for name, buffer in buffers.items()]
@@ -103,7 +144,41 @@ class PipelineSession:
         query.call()
         held = _held(one.built, query)
         values.update(held)
-        return _model_call(copies, query, held, one.built.outputs), query.outputs
+        call = _model_call(copies, query, held, one.built.outputs)
+        if stage.remote is None:
+            return call, query.outputs
+        given = {name: values[name] for name in buffers}
+        return self._asking(one, call, given, held)
+
+    def _asking(
+        self,
+        one: OpenStage,
+        here: Operation,
+        given: Mapping[str, Tensor],
+        places: Mapping[str, Tensor],
+    ) -> tuple[Operation, Callable[[], tuple[Tensor, ...]]]:
+        """Put a stage's service, if it has one, before what is executed here."""
+
+        def outputs() -> tuple[Tensor, ...]:
+            return tuple(places.values())
+
+        asked = self._asked.get(one.built.stage.name)
+        if asked is None:
+            return here, outputs
+        here()  # so that no fallback is a first call
+        ask, fell_back = asked.service.ask, asked.fell_back_ns.append
+        now_ns, copy = self._now_ns, np.copyto
+
+        def operation() -> None:
+            found = ask(given, places)
+            if found is None:
+                fell_back(now_ns())
+                here()
+                return
+            for name, tensor in found.items():
+                copy(places[name], tensor)
+
+        return operation, outputs
 
     def _room(self, one: OpenStage, number: int, taken: Sequence[Tensor]) -> Tensor:
         """Make what a step fills: as the first model behind it asks, or its own."""

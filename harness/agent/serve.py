@@ -21,6 +21,8 @@ from harness.agent.workbench import Workbench, read_model
 from harness.clock import Clock
 from harness.domain.labelled import Source
 from harness.domain.query import (
+    SERVED,
+    TOKENISATION,
     ModelLoaded,
     Noted,
     Outcome,
@@ -30,7 +32,7 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
 )
-from harness.domain.scenario import LlmDecode
+from harness.domain.scenario import Talking, talk_of
 from harness.errors import DeployMismatch, HarnessError, UsageError
 from harness.loadgen import wire
 from harness.loadgen.machine import samples_per_query
@@ -140,7 +142,7 @@ def _measure(desk: _Desk) -> None:
     trial = desk.order.trial
     for key, value in desk.runtime.identify().items():
         desk.note(key, value)
-    if isinstance(trial.scenario, LlmDecode):
+    if isinstance(trial.scenario, Talking):
         _talk(desk, None)
         return
     library = _library(desk.order)
@@ -177,6 +179,8 @@ def _execute(
         bench = Workbench(desk.order, desk.runtime, inputs, desk.clock, enter)
         run_trial(trial, bench, desk.clock, desk.voice.say, launch=launch)
         bench.memory.after_queries()
+        for asked in bench.services():
+            desk.voice.say(asked)
         if launch is None:
             _afterwards(desk, library, inputs, bench)
         first = library.sample(0) if launch is None else inputs[0].last
@@ -216,7 +220,10 @@ def _talk(desk: _Desk, launch: Launch | None) -> None:
 
 
 def _note_context(desk: _Desk, bench: TalkBench) -> None:
-    desk.note("decode.tokenisation", "out")
+    scenario = desk.order.trial.scenario
+    is_timed = isinstance(scenario, Talking) and talk_of(scenario).tokenises
+    desk.note(TOKENISATION, "in" if is_timed else "out")
+    desk.note(SERVED, bench.users)
     if bench.cache_bytes_per_token is not None:
         desk.note("decode.cache_bytes_per_token", str(bench.cache_bytes_per_token))
     if bench.context:
@@ -244,7 +251,7 @@ def _afterwards(
         answers = _answers(order, library, session)
         for event in score_answers(scoring, library, Source.SESSION, answers):
             desk.voice.say(event)
-    if is_probed(trial):
+    if is_probed(trial) and not bench.asks_services:
         probed = probe_repeats(trial, session, library, inputs, desk.clock)
         if probed is not None:
             desk.voice.say(probed)

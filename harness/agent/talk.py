@@ -1,7 +1,8 @@
 """A language model for the pump: its prompts, its answers, and what they took.
 
 Prompts are token ids drawn from the sample seed, none of them twice in a trial, so
-that a device which remembers prompts gains nothing by it. No tokeniser is timed.
+that a device which remembers prompts gains nothing by it. No tokeniser is timed, but
+where the scenario says so: then prompts are text (`harness.agent.spoken`).
 """
 
 import hashlib
@@ -10,17 +11,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from harness.agent.pin import Pin
+from harness.agent.spoken import Speech
 from harness.agent.telemetry import MemoryWatch, resident_bytes
 from harness.agent.workbench import burn_until, read_model
 from harness.clock import Clock
-from harness.domain.query import ModelLoaded, OutputsChecked, Phase
-from harness.domain.scenario import LlmDecode
+from harness.domain.query import ModelLoaded, OutputsChecked, Phase, Serving
+from harness.domain.scenario import Talking, talk_of
 from harness.domain.workload import DecoderFacts
 from harness.errors import UsageError
+from harness.loadgen.converse import Prompt
 from harness.loadgen.pump import Query
 from harness.loadgen.wire import Order
 from harness.runtimes.base import DecodingSession, Runtime
@@ -36,7 +40,7 @@ _ANSWERS_KEPT = 2
 class _Kept:
     """A prompt of a single user and what was answered."""
 
-    prompt: Sequence[int]
+    prompt: Prompt
     answer: tuple[int, ...]
     may_end: bool
 
@@ -45,13 +49,23 @@ class Listener:
     """A session as the loop of a conversation knows it (`loadgen.converse.Decoder`)."""
 
     def __init__(
-        self, session: DecodingSession, facts: DecoderFacts, seed: int
+        self,
+        session: DecodingSession,
+        facts: DecoderFacts,
+        seed: int,
+        *,
+        tokenises: bool = False,
     ) -> None:
-        self.step = session.step
-        self.prefill = session.prefill
+        self._session = session
+        self._speech = (
+            Speech(session.tokeniser(), seed, facts.vocabulary) if tokenises else None
+        )
+        # without a tokeniser the shortest way there is
+        self.step: Callable[[], Sequence[int]] = session.step
+        if self._speech is not None:
+            self.step = partial(self._step_and_say, self._speech)
         self.kept: deque[_Kept] = deque(maxlen=_ANSWERS_KEPT)
         """The last prompts of a single user, and their answers."""
-        self._open = session.open
         self._facts = facts
         self._seed = seed
         self._opened = 0
@@ -64,11 +78,53 @@ class Listener:
         self._opened += 1
         self._users = users
         self._may_end = may_end
-        self._open(users, tokens, may_end=may_end)
+        self._session.open(users, tokens, may_end=may_end)
 
-    def prompt(self, number: int, tokens: int) -> list[int]:
+    @property
+    def takes_together(self) -> bool:
+        """Say whether the users that there is room for are one batch."""
+        return self._session.takes_together
+
+    def ready(self, tokens: int) -> None:
+        """Make the texts of prompts of that length, where they are text."""
+        if self._speech is not None:
+            self._speech.prepare(tokens)
+
+    def prefill(self, user: int, prompt: Prompt) -> int:
+        """Take a user's prompt; gives the first token."""
+        if isinstance(prompt, str):
+            speech = self._spoken()
+            token = self._session.prefill(user, speech.encode(user, prompt))
+            speech.say((token,), (user,))
+            return token
+        return self._session.prefill(user, prompt)
+
+    def prefill_all(self, prompts: Sequence[Prompt]) -> Sequence[int]:
+        """Take the prompts of all users at once; gives the first token of each."""
+        ids = [
+            self._spoken().encode(user, prompt) if isinstance(prompt, str) else prompt
+            for user, prompt in enumerate(prompts)
+        ]
+        tokens = self._session.prefill_all(ids)
+        if self._speech is not None:
+            self._speech.say(tokens, range(len(tokens)))
+        return tokens
+
+    def _step_and_say(self, speech: Speech) -> Sequence[int]:
+        tokens = self._session.step()
+        speech.say(tokens, range(len(tokens)))
+        return tokens
+
+    def _spoken(self) -> Speech:
+        if self._speech is None:
+            raise ValueError("a text for a model whose tokenisation is not timed")
+        return self._speech
+
+    def prompt(self, number: int, tokens: int) -> Prompt:
         """Draw a prompt; token ids that end an answer are not in it."""
         self._tokens = tokens
+        if self._speech is not None:
+            return self._speech.text(number, tokens)
         generator = np.random.default_rng((self._seed, self._opened, number))
         drawn = generator.integers(0, self._facts.vocabulary, tokens)
         for end in self._facts.end_tokens:
@@ -112,6 +168,7 @@ class TalkBench:
             )
         self.memory = MemoryWatch()
         self.context: list[ContextMemory] = []
+        self.users = Serving.ALONE
         self._facts = order.decoder
         self._order = order
         self._runtime = runtime
@@ -138,9 +195,18 @@ class TalkBench:
         load_ns = self._clock.now_ns() - begun_ns
         self.memory.after_load()
         self._session = session
-        self._listener = Listener(session, self._facts, trial.seeds.sample)
-        if isinstance(trial.scenario, LlmDecode):
-            self.context = list(self._fill(trial.scenario.longest))
+        talk = talk_of(trial.scenario) if isinstance(trial.scenario, Talking) else None
+        self._listener = Listener(
+            session,
+            self._facts,
+            trial.seeds.sample,
+            tokenises=talk is not None and talk.tokenises,
+        )
+        if talk is not None:
+            self.context = list(self._fill(talk.longest))
+            self.users = self._served(max(talk.users), may_end=talk.stops_at_end)
+            for tokens in talk.prompt_tokens:
+                self._listener.ready(tokens)
         return ModelLoaded(trial=trial.id, sha256=self._order.sha256, load_ns=load_ns)
 
     def decoder(self) -> Listener:
@@ -191,6 +257,16 @@ class TalkBench:
         """Let go of the session, so that it can be freed."""
         self._session = self._listener = None
 
+    def _served(self, users: int, *, may_end: bool) -> Serving:
+        """Find how so many users are served."""
+        session = self._session
+        if users == 1 or session is None:
+            return Serving.ALONE
+        session.open(users, 2, may_end=may_end)
+        if session.takes_together:
+            return Serving.FIXED
+        return Serving.CONTINUOUS if session.steps_together else Serving.IN_TURN
+
     def _fill(self, longest: int) -> Iterator[ContextMemory]:
         listener = self.decoder()
         for share in _SHARES_OF_CONTEXT:
@@ -204,9 +280,9 @@ class TalkBench:
 
 def require_context(order: Order) -> None:
     """Raise UsageError for a prompt that does not fit the context with its answer."""
-    scenario = order.trial.scenario
-    if order.decoder is None or not isinstance(scenario, LlmDecode):
+    if order.decoder is None or not isinstance(order.trial.scenario, Talking):
         return
+    scenario = talk_of(order.trial.scenario)
     if scenario.longest > order.decoder.context:
         raise UsageError(
             f"A prompt of {max(scenario.prompt_tokens)} tokens and an answer of "

@@ -12,7 +12,12 @@ from harness.agent.pipeline import PipelineSession, open_stages
 from harness.agent.states import States, states_of
 from harness.agent.telemetry import MemoryWatch
 from harness.clock import Clock
-from harness.domain.query import ModelLoaded, OutputsChecked, Phase
+from harness.domain.query import (
+    ModelLoaded,
+    OutputsChecked,
+    Phase,
+    ServiceAsked,
+)
 from harness.errors import DeployMismatch
 from harness.links.filedigest import digest_of, model_files
 from harness.loadgen.draws import chosen, seeded_order
@@ -118,6 +123,16 @@ class Workbench:
         settings = self._order.trial.settings
         return self._enter(self._runtime.load(model, settings))
 
+    @property
+    def asks_services(self) -> bool:
+        """Say whether a pipeline asks services elsewhere."""
+        return any(built.stage.remote for built in self._order.stages)
+
+    def services(self) -> Iterator[ServiceAsked]:
+        """Say of each service of a pipeline when it was asked in vain."""
+        if isinstance(self._session, PipelineSession):
+            yield from self._session.services(self._order.trial.id)
+
     def take_inner(self) -> "array[int]":
         """Give when the stages of queries were done since the last time, and forget."""
         taken = self._inner_ns[:]
@@ -125,12 +140,15 @@ class Workbench:
         return taken
 
     def queries(self, phase: Phase, samples_per_query: int) -> Iterator[Query]:
-        """Give queries in a seeded order; in the measured window some are looked at."""
+        """Give queries in a seeded order; in the measured window some are looked at.
+
+        Outputs that a service gives are not: another model may stand behind it.
+        """
         if not self._queries:
             session, states = self._loaded(), self.states
             self._queries = [bind(session, one, states) for one in self._inputs]
         order = seeded_order(self._order.trial.seeds.order, len(self._queries))
-        if phase is not Phase.MEASURED:
+        if phase is not Phase.MEASURED or self.asks_services:
             return self._warm(order)
         is_batch = len(self._inputs[0].calls) == 1
         self._check = OutputCheck(
@@ -182,6 +200,8 @@ class Workbench:
         """Let go of every binding, so that the session can be freed."""
         self._queries.clear()
         self._watch = None
+        if isinstance(self._session, PipelineSession):
+            self._session.close()
         self._session = None
 
     def _watched(self, order: Sequence[int], check: OutputCheck) -> Iterator[Query]:

@@ -10,6 +10,7 @@ from harness.bench.answering import Answering, labelled_as_planned
 from harness.bench.memoryguard import why_too_large
 from harness.bench.metering import Metering
 from harness.bench.supply import opened_and_fed
+from harness.bench.trying import Trying
 from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
 from harness.domain.board import Board
@@ -64,6 +65,8 @@ class Bench:
     ambient_degc: float | None = None
     """Temperature of the room, as the lab file states it."""
     metering: Metering | None = None
+    trying: Trying | None = None
+    """Tries workloads on networks that fail; None: that was not asked for."""
     boards: Mapping[str, Board] = field(default_factory=dict)
     """What the lab file says of boards, by address."""
 
@@ -156,6 +159,8 @@ def _events(
     for event in _told(trial, target, on, bench):
         if isinstance(event, TrialEnded) and event.outcome is Outcome.DONE:
             yield from answering.events(trial)
+            if bench.trying is not None:
+                yield from bench.trying.events(trial)
         yield event
 
 

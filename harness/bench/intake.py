@@ -16,6 +16,7 @@ from harness.bench.labelling import (
 )
 from harness.bench.memoryguard import require_room
 from harness.bench.meteruse import edge_inputs, meter_use, require_claim
+from harness.bench.ownmodel import own_scenarios, require_tokeniser
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
@@ -33,7 +34,7 @@ from harness.domain.calibration import Calibration
 from harness.domain.plan import Boundary, Plan, Recording, Supply
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
-from harness.domain.scenario import ColdStart, LlmDecode, Periodic, SingleStream
+from harness.domain.scenario import LlmDecode, Periodic
 from harness.domain.workload import OWN_SUITE, ModelArtifact, Suite, Workload
 from harness.errors import SchemaError, UnknownName, Unsupported, UsageError
 from harness.links.filedigest import digest_of, model_files
@@ -95,9 +96,12 @@ class Request:
     """How a language model of one's own is asked; None: as its workload says."""
     stream: Path | None = None
     """What is played to a device that listens for a wake word: a truth file."""
+    sustain_ns: int | None = None
+    """How long a language model of one's own is asked without a rest; None: not."""
     own_data: OwnData | None = None
     """Labelled items for a model of one's own."""
     checks_network: bool = False
+    checks_offline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,8 @@ class Intake:
     """Of the meter, where the lab file names one for it."""
     checks_network: bool = False
     """Whether the privacy checks are made after the trials."""
+    checks_offline: bool = False
+    """Whether each workload is tried on networks that fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +156,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
     device = _models(request, suite, device_scheme, on_progress)
     one = next(iter(device.artifacts.values()))
+    require_tokeniser(suite, device.runtime, is_emulated=is_emulated)
     if target.startswith(LOCAL):
         require_provider(request.provider, one, device.paths[one.name])
     host = (
@@ -189,6 +196,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         lab=lab,
         calibration=_calibration(plan, lab),
         checks_network=request.checks_network,
+        checks_offline=request.checks_offline,
     )
 
 
@@ -364,17 +372,18 @@ def _own_workload(request: Request, model: ModelArtifact, suite: Suite) -> Workl
     A language model is asked as the request says, if it says so.
     """
     title = title_of(request.model) if request.model else model.name
-    talks = model.decoder is not None
-    own = (request.talk or LlmDecode(), ColdStart()) if talks else None
+    own = own_scenarios(model, request.talk, request.sustain_ns)
     for workload in suite.workloads:
-        if workload.id == request.role and (own is None or request.talk is None):
+        if workload.id == request.role and (
+            model.decoder is None or (request.talk or request.sustain_ns) is None
+        ):
             return replace(workload, model=title, stages=(), inputs=())
     return Workload(
         id=request.role or model.name,
         model=title,
         title_zh=title,
         title_en=title,
-        scenarios=own or (SingleStream(), ColdStart()),
+        scenarios=own,
     )
 
 
@@ -440,6 +449,7 @@ def gather_again(
         lab=lab,
         calibration=_calibration(plan, lab),
         checks_network=request.checks_network,
+        checks_offline=request.checks_offline,
     )
 
 

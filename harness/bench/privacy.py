@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.bench.netless import NOT_PERMITTED
+from harness.bench.namespaces import NOT_PERMITTED
 from harness.clock import Deadline, SystemClock
 from harness.domain.finding import Finding, Severity
 from harness.domain.query import ItemsScored, LinkEvent, Outcome, TrialEnded

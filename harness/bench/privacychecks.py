@@ -9,7 +9,7 @@ from harness.bench.asking import question
 from harness.bench.privacy import Check, State, check_privacy
 from harness.domain.finding import Finding
 from harness.domain.plan import Arm, Plan, Trial
-from harness.domain.workload import ModelArtifact
+from harness.domain.workload import ModelArtifact, Remote
 from harness.errors import ExitCode, TargetError
 from harness.loadgen.wire import Order, Task
 from harness.planning import EMULATED, LOCAL
@@ -35,6 +35,10 @@ def privacy_findings(
             detail = "the device is elsewhere; only this machine can be checked"
             yield _unchecked(detail).finding(name)
             continue
+        services = plan.model(name).services
+        if services:
+            yield _sending(services).finding(name)
+            continue
         order = _order(plan.model(name), trial, paths[name], samples.get(name))
         try:
             checks = check_privacy(order)
@@ -50,6 +54,16 @@ def exit_code(findings: tuple[Finding, ...]) -> ExitCode:
         if state.value in states:
             return code
     return ExitCode.OK
+
+
+def _sending(services: tuple[Remote, ...]) -> Check:
+    """A pipeline that asks a service sends it what it was given: by declaration."""
+    urls = ", ".join(dict.fromkeys(remote.url for remote in services))
+    return Check(
+        name="sends-nothing",
+        state=State.FAILED,
+        detail=f"its stages send their inputs to {urls}",
+    )
 
 
 def _unchecked(detail: str) -> Check:

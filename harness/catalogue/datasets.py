@@ -4,10 +4,11 @@ Forms: an .npz with one array an input and ``labels``; a .csv with a column ``la
 and a column for each value of the input, or one that lists files; a folder with a
 subfolder a class, or with such a list in ``labels.csv``; MLPerf Tiny's folder of .bin
 files with ``y_labels.csv``. Layout of the .npz: docs/reference/labelled-data.md.
+Items may say their language, or another group that they belong to.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ from numpy.typing import NDArray
 from harness.catalogue.anatomy import take_apart
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.describe import describe, input_names
+from harness.catalogue.grouping import (
+    Grouping,
+    grouping_of,
+    kind_among,
+    read_groups,
+    taken_from,
+)
 from harness.catalogue.itemfiles import Broken, read_item
 from harness.catalogue.itemlists import Items, Skip, is_list, read_list, stacked
 from harness.catalogue.labels import check_classes, check_labels
@@ -54,6 +62,7 @@ class OwnData:
     metric: Metric
     parent: Path | None
     classes: tuple[str, ...] = ()
+    grouping: Grouping = field(default_factory=Grouping)
     broken: tuple[str, ...] = ()
     """Items that were left out, each with the reason."""
 
@@ -66,6 +75,9 @@ class OwnData:
             metric=self.metric,
             parent=parent,
             classes=self.classes,
+            grouping=self.grouping.kind,
+            groups=self.grouping.groups,
+            group_of=self.grouping.group_of,
         )
 
 
@@ -98,6 +110,7 @@ def open_dataset(
     )
     output = take_apart(model).outputs[0]
     check_classes(items.labels, wanted.metric, output, str(wanted.path))
+    grouping = grouping_of(items.kind, items.names, str(wanted.path))
     file = scratch / "labelled.npz"
     arrays: dict[str, Any] = {"labels": items.labels, **items.arrays}
     if items.tokens:
@@ -111,6 +124,7 @@ def open_dataset(
         metric=wanted.metric,
         parent=wanted.parent,
         classes=items.classes,
+        grouping=grouping,
         broken=tuple(broken),
     )
 
@@ -161,6 +175,13 @@ def _npz(path: Path, model: Path, skip: Skip) -> Items:
     labels = np.atleast_1d(arrays.pop(key))
     names = arrays.pop("classes", np.array([], dtype=str))
     tokens = arrays.pop("tokens", np.array([], dtype=str))
+    kind, groups = taken_from(arrays)
+    if groups is not None and groups.shape != labels.shape[:1]:
+        raise UsageError(
+            f"There are {len(labels)} labels, but {groups.size} items say their {kind}",
+            where=str(path),
+            remedy=f"Give every item one {kind}, in the same order.",
+        )
     arrays = _named(arrays, model)
     is_good = _good_items(arrays, labels, skip)
     counted = {
@@ -173,6 +194,8 @@ def _npz(path: Path, model: Path, skip: Skip) -> Items:
         labels=labels[is_good],
         classes=classes,
         tokens=tuple(map(str, tokens)),
+        kind=kind,
+        names=() if groups is None else tuple(map(str, groups[is_good])),
     )
 
 
@@ -223,15 +246,23 @@ def _csv(path: Path, spec: InputSpec, skip: Skip) -> Items:
             remedy="The first line names the columns; one of them is label.",
         )
     at = head.index("label")
+    kind = kind_among(head)
     size = int(np.prod(spec.shape))
-    values, labels = [], []
+    values, labels, names = [], [], []
     for number, line in enumerate(lines[1:], start=2):
         cells = line.split(",")
         if not line.strip():
             continue
         try:
-            label = float(cells.pop(at))
-            row = np.array([float(cell) for cell in cells])
+            label = float(cells[at])
+            name = cells[head.index(kind)].strip() if kind else ""
+            row = np.array(
+                [
+                    float(c)
+                    for h, c in zip(head, cells, strict=True)
+                    if h not in {"label", kind}
+                ]
+            )
         except (ValueError, IndexError) as error:
             skip(f"line {number}: {error}")
             continue
@@ -240,7 +271,9 @@ def _csv(path: Path, spec: InputSpec, skip: Skip) -> Items:
             continue
         values.append(row.reshape(spec.shape).astype(spec.dtype))
         labels.append(label)
-    return _stacked(spec, values, labels, path, ())
+        names.append(name)
+    items = _stacked(spec, values, labels, path, ())
+    return replace(items, kind=kind, names=tuple(names) if kind else ())
 
 
 def _class_folders(path: Path) -> Iterator[tuple[Path, str]]:
@@ -270,7 +303,8 @@ def _mlperf(path: Path, skip: Skip) -> Iterator[tuple[Path, str]]:
 def _gathered(
     files: Iterator[tuple[Path, str]], spec: InputSpec, path: Path, skip: Skip
 ) -> Items:
-    values, said = [], []
+    values, said, names = [], [], []
+    kind, groups = read_groups(path)
     for file, label in files:
         try:
             values.append(read_item(file, spec))
@@ -278,11 +312,12 @@ def _gathered(
             skip(f"{file.name}: {error}")
             continue
         said.append(label)
-    if all(label.isdigit() for label in said):
-        return _stacked(spec, values, [float(label) for label in said], path, ())
-    classes = tuple(sorted(set(said)))
-    labels = [float(classes.index(label)) for label in said]
-    return _stacked(spec, values, labels, path, classes)
+        names.append(groups.get(file.relative_to(path).as_posix(), ""))
+    is_numbered = all(label.isdigit() for label in said)
+    classes = () if is_numbered else tuple(sorted(set(said)))
+    labels = [float(label if is_numbered else classes.index(label)) for label in said]
+    items = _stacked(spec, values, labels, path, classes)
+    return replace(items, kind=kind, names=tuple(names) if kind else ())
 
 
 def _stacked(

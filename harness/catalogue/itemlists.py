@@ -8,13 +8,14 @@ the list.
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.catalogue.grouping import kind_among
 from harness.catalogue.itemfiles import Broken, read_item, read_target
 from harness.domain.labelled import Metric
 from harness.domain.workload import InputSpec
@@ -38,6 +39,10 @@ class Items:
     labels: Array
     classes: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
+    kind: str = ""
+    """What items are put together by; empty: nothing."""
+    names: tuple[str, ...] = ()
+    """Of each item's group."""
 
 
 @dataclass(slots=True)
@@ -62,6 +67,16 @@ class _Gathered:
 
     values: list[Array] = field(default_factory=list)
     lines: list[Lines] = field(default_factory=list)
+    kind: str = ""
+    """The column that says how items belong together; empty: there is none."""
+
+    def grouped(self, items: Items, truths: Sequence[Any]) -> Items:
+        """Say of each item that has a truth which group it belongs to."""
+        if not self.kind:
+            return items
+        pairs = zip(self.lines, truths, strict=True)
+        names = (lines[0].get(self.kind, "") for lines, t in pairs if t is not None)
+        return replace(items, kind=self.kind, names=tuple(names))
 
 
 def is_list(head: Sequence[str]) -> bool:
@@ -83,14 +98,16 @@ def read_list(path: Path, spec: InputSpec, metric: Metric, skip: Skip) -> Items:
     by_file: dict[str, list[Mapping[str, str]]] = {}
     for row in rows:
         by_file.setdefault(row["file"], []).append(row)
+    found = _read(by_file, path, spec, skip)
+    found.kind = kind_among(head)
     if {"class", *_CORNERS} <= set(head):
-        return _boxes(_read(by_file, path, spec, skip), spec, path, skip)
+        return _boxes(found, spec, path, skip)
     if "text" in head:
-        return _texts(_read(by_file, path, spec, skip), spec, path)
+        return _texts(found, spec, path)
     if "target" in head:
-        return _targets(_read(by_file, path, spec, skip), spec, metric, path, skip)
+        return _targets(found, spec, metric, path, skip)
     if "label" in head:
-        return _labels(_read(by_file, path, spec, skip), spec, path, skip)
+        return _labels(found, spec, path, skip)
     raise UsageError(
         "The list says nothing of its files but their names",
         where=str(path),
@@ -145,18 +162,20 @@ def _labels(found: _Gathered, spec: InputSpec, path: Path, skip: Skip) -> Items:
         numbers = np.array([float(one) for one in said])
         is_whole = bool((numbers == np.rint(numbers)).all())
         labels = numbers.astype(np.int64) if is_whole else numbers
-        return Items(arrays=stacked(spec, found.values, path), labels=labels)
+        items = Items(arrays=stacked(spec, found.values, path), labels=labels)
+        return found.grouped(items, said)
     for lines in found.lines:
         if not lines[0]["label"]:
             skip(f"{lines[0]['file']}: it has no label")
     truths = [one or None for one in said]
     named = [one for one in said if one]
     classes = _Classes.of(named)
-    return Items(
+    items = Items(
         arrays=stacked(spec, _kept(found, truths), path),
         labels=np.array([classes.number(one) for one in named]).astype(np.int64),
         classes=classes.names,
     )
+    return found.grouped(items, truths)
 
 
 def _boxes(found: _Gathered, spec: InputSpec, path: Path, skip: Skip) -> Items:
@@ -166,11 +185,12 @@ def _boxes(found: _Gathered, spec: InputSpec, path: Path, skip: Skip) -> Items:
     kept = [truth for truth in truths if truth is not None]
     most = max((len(truth) for truth in kept), default=0)
     padded = [[*truth, *[_NO_BOX] * (max(most, 1) - len(truth))] for truth in kept]
-    return Items(
+    items = Items(
         arrays=stacked(spec, _kept(found, truths), path),
         labels=np.array(padded, dtype=np.float64),
         classes=classes.names,
     )
+    return found.grouped(items, truths)
 
 
 def _boxes_of(
@@ -196,11 +216,12 @@ def _texts(found: _Gathered, spec: InputSpec, path: Path) -> Items:
     tokens = _tokens(path.parent / TOKENS_FILE)
     parts = [text.split() for text in said]
     if tokens or not all(part.isdigit() for text in parts for part in text):
-        return Items(arrays=arrays, labels=np.array(said), tokens=tokens)
+        items = Items(arrays=arrays, labels=np.array(said), tokens=tokens)
+        return found.grouped(items, said)
     ids = np.full((len(parts), max(map(len, parts))), -1, np.int64)
     for row, text in zip(ids, parts, strict=True):
         row[: len(text)] = [int(part) for part in text]
-    return Items(arrays=arrays, labels=ids)
+    return found.grouped(Items(arrays=arrays, labels=ids), said)
 
 
 def _tokens(path: Path) -> tuple[str, ...]:
@@ -228,7 +249,8 @@ def _targets(
             truth = None
         truths.append(truth)
     arrays = stacked(spec, _kept(found, truths), path)
-    return Items(arrays=arrays, labels=np.stack([t for t in truths if t is not None]))
+    kept = np.stack([truth for truth in truths if truth is not None])
+    return found.grouped(Items(arrays=arrays, labels=kept), truths)
 
 
 def _is_number(text: str) -> bool:

@@ -17,7 +17,7 @@ from harness.domain.finding import Severity
 from harness.domain.origin import Origin
 from harness.domain.record import RunRecord
 from harness.domain.requirement import Grade, RowResult, RowStatus, Tier, TierSet
-from harness.domain.scenario import LlmDecode
+from harness.domain.scenario import Talking
 from harness.errors import ExitCode, StorageError, Unverifiable
 from harness.grading import meets
 from harness.record.reader import read_record
@@ -80,7 +80,13 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
     out = console()
     record, assessment = derived.record, derived.assessment
     figures = _tables_of_figures(record, assessment) if assessment.estimates else ()
-    for table in (*figures, _accuracy(record, assessment), _privacy(record)):
+    for table in (
+        *figures,
+        _accuracy(record, assessment),
+        _groups(assessment),
+        _privacy(record),
+        _networks(assessment),
+    ):
         if table is not None:
             out.print(table)
     if any(row.status is not RowStatus.NOT_MEASURED for row in assessment.grade.rows):
@@ -150,6 +156,7 @@ _TALK_COLUMNS: _Columns = (
 )
 
 _PRIVACY = "privacy-"
+_NETWORK = "network-"
 _ACCURACY = (
     ("this model", "task_metric"),
     ("float32 parent", "task_metric_parent"),
@@ -171,6 +178,20 @@ def _privacy(record: RunRecord) -> Table | None:
     return table if table.row_count else None
 
 
+def _networks(assessment: Assessment) -> Table | None:
+    """Show whether workloads go on where the network fails; None: not asked."""
+    table = Table(title="Where the network fails", title_justify="left")
+    for column in ("workload", "network", "answer", "detail"):
+        table.add_column(column, overflow="fold")
+    for found in assessment.findings:
+        if found.code.startswith(_NETWORK):
+            network = str(found.values.get("condition", "–"))
+            answer = found.code.removeprefix(_NETWORK)
+            detail = escape(str(found.values["detail"]))
+            table.add_row(found.subject, network, answer, detail)
+    return table if table.row_count else None
+
+
 def _accuracy(record: RunRecord, assessment: Assessment) -> Table | None:
     """Show how good the answers to labelled items were; None where there are none."""
     found = {(one.workload, one.measurand.name): one for one in assessment.estimates}
@@ -186,10 +207,29 @@ def _accuracy(record: RunRecord, assessment: Assessment) -> Table | None:
     return table if table.row_count else None
 
 
+def _groups(assessment: Assessment) -> Table | None:
+    """Show the accuracy of each language or other group; None where none was said."""
+    table = Table(title="Accuracy by group of items", title_justify="left")
+    for column in ("workload", "group", "metric", "over Chinese"):
+        table.add_column(column)
+    ratios = {
+        (one.workload, one.condition): estimate_text(one)
+        for one in assessment.estimates
+        if one.measurand.name == "language_ratio"
+    }
+    for one in assessment.estimates:
+        if one.measurand.name == "group_metric":
+            place = (one.workload, one.condition)
+            table.add_row(
+                *map(escape, place), estimate_text(one), ratios.get(place, "–")
+            )
+    return table if table.row_count else None
+
+
 def _tables_of_figures(record: RunRecord, assessment: Assessment) -> Iterator[Table]:
     """Give the main figures: of language models in a table of their own."""
     kinds = {
-        w.id: any(isinstance(s, LlmDecode) for s in w.scenarios)
+        w.id: any(isinstance(s, Talking) for s in w.scenarios)
         for w in record.plan.suite.workloads
     }
     for columns, talks in ((_COLUMNS, False), (_TALK_COLUMNS, True)):

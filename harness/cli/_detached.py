@@ -53,6 +53,12 @@ def require_no_host(request: Request) -> None:
             where="--check-network",
             remedy="Check in a run that keeps its link; leave the option out here.",
         )
+    if request.checks_offline:
+        raise UsageError(
+            "A run without its link is tried on no failing network",
+            where="--check-offline",
+            remedy="Try it in a run that keeps its link; leave the option out here.",
+        )
     if request.meter not in {None, LATER}:
         raise UsageError(
             "A run without its link is read by no meter of this machine",

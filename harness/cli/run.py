@@ -21,6 +21,7 @@ from harness.bench.intake import (
 )
 from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
+from harness.bench.trying import network_code
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
 from harness.cli._detached import (
@@ -33,12 +34,14 @@ from harness.cli._detached import (
 )
 from harness.cli._interrupt import resumable
 from harness.cli._items import wanted_items, with_items
+from harness.cli._offline import OfflineCheck
 from harness.cli._progress import RunProgress, announced
-from harness.cli._talk import parse_talk
+from harness.cli._talk import Tokenise, parse_sustain, parse_talk
 from harness.cli.power import add_recording, placed
 from harness.clock import SystemClock
 from harness.domain.labelled import Metric
 from harness.domain.plan import Arm, Boundary, Plan
+from harness.domain.record import RunRecord
 from harness.domain.requirement import Tier
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.links.bytelink import KINDS
@@ -153,6 +156,19 @@ def run(
             "truth file (.json), with the times at which the word is spoken."
         ),
     ] = None,
+    tokenise: Annotated[
+        Tokenise,
+        typer.Option(
+            help="Whether a language model's tokenisation is in its times; in needs "
+            "a folder for onnxruntime-genai."
+        ),
+    ] = Tokenise.OUT,
+    sustain: Annotated[
+        str | None,
+        typer.Option(
+            help='Also ask a language model again and again for so long: "10 min".'
+        ),
+    ] = None,
     dataset: Annotated[
         Path | None,
         typer.Option(
@@ -176,6 +192,14 @@ def run(
         typer.Option(
             "--check-network",
             help="Check that data stay here: exit 1 if they do not, 5 if unknown.",
+        ),
+    ] = False,
+    check_offline: Annotated[
+        bool,
+        typer.Option(
+            "--check-offline",
+            help="Try each workload on networks that fail: exit 1 if it does not go "
+            "on as on a good one, 5 if unknown.",
         ),
     ] = False,
     out: Annotated[
@@ -246,9 +270,11 @@ def run(
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
         provider=provider,
-        talk=parse_talk(model, prompt_tokens, output_tokens, users),
+        talk=parse_talk(model, prompt_tokens, output_tokens, users, tokenise),
+        sustain_ns=parse_sustain(model, sustain),
         stream=stream,
         checks_network=check_network,
+        checks_offline=check_offline,
     )
     require_one_way(
         resume=resume is not None,
@@ -286,7 +312,12 @@ def run(
             soft_wrap=True,
         )
     gated = gate_code(derived.assessment.grade, gate)
-    return gated or exit_code(derived.record.findings)
+    codes = {
+        gated,
+        exit_code(derived.record.findings),
+        network_code(derived.assessment.findings),
+    }
+    return next((c for c in (ExitCode.NO, ExitCode.NO_ANSWER) if c in codes), 0)
 
 
 def power_source(meter: str | None, power_trace: str | None) -> str | None:
@@ -363,7 +394,7 @@ def _go_on(bundle: Path, request: Request, console: Console) -> Path:
             bundle, utc=clock.utc_now, harness_version=__version__
         ) as writer,
     ):
-        _execute(intake, writer, metering, console)
+        _execute(intake, writer, metering, console, record)
     return bundle
 
 
@@ -378,9 +409,19 @@ def _open_meter(
 
 
 def _execute(
-    intake: Intake, writer: RecordWriter, metering: Metering | None, console: Console
+    intake: Intake,
+    writer: RecordWriter,
+    metering: Metering | None,
+    console: Console,
+    before: RunRecord | None = None,
 ) -> None:
     plan = intake.plan
+    offline = OfflineCheck(intake, before)
+    if offline.trying is not None:
+        seconds = offline.trying.expected_seconds
+        console.print(
+            f"Failing networks take about {seconds:.0f} s more.", highlight=False
+        )
     with resumable(writer.bundle), RunProgress(console) as progress:
         conduct(
             Bench(
@@ -391,6 +432,7 @@ def _execute(
                 report=progress.show,
                 ambient_degc=intake.lab.ambient_degc,
                 metering=metering,
+                trying=offline.trying,
                 boards=intake.lab.boards,
             ),
             writer,
@@ -399,6 +441,7 @@ def _execute(
             console.print("Checking that data stay here …", highlight=False)
             for found in privacy_findings(plan, intake.paths, intake.samples):
                 writer.find(found)
+        offline.conclude(writer)
         writer.finish()
 
 

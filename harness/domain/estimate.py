@@ -65,6 +65,11 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="energy_per_token", unit="J"),
     Measurand(name="energy_per_token_per_billion", unit="J"),
     Measurand(name="tokens_per_joule", unit="tok/J"),
+    # on networks that fail, held against a good one
+    Measurand(name="network_success", unit="ratio"),
+    Measurand(name="network_p90_ratio", unit="ratio"),
+    Measurand(name="local_fallback_p90", unit="s"),
+    Measurand(name="local_share", unit="ratio"),
     # memory
     Measurand(name="peak_rss", unit="B"),
     Measurand(name="model_memory", unit="B"),
@@ -86,6 +91,10 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="task_metric", unit="1"),
     Measurand(name="task_metric_parent", unit="1"),
     Measurand(name="decision_agreement", unit="ratio"),
+    # of the items of one language or other group; over Chinese; the least of them
+    Measurand(name="group_metric", unit="1"),
+    Measurand(name="language_ratio", unit="ratio"),
+    Measurand(name="language_ratio_min", unit="ratio"),
 )
 """Every measurand that statistics may estimate, by name."""
 

@@ -118,6 +118,12 @@ CODES: frozenset[str] = frozenset(
         "privacy-passed",
         "privacy-failed",
         "privacy-unchecked",
+        # whether a workload goes on where the network fails, network by network
+        "network-kept",
+        "network-broken",
+        "network-unsettled",
+        "network-unchecked",
+        "service-fell-back",
         "preset-not-evidential",
         "fewer-specimens-than-asked",
         "specimens-not-recorded",

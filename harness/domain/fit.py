@@ -1,6 +1,6 @@
 """Whether a model can be asked what a workload's scenarios ask of it."""
 
-from harness.domain.scenario import ColdStart, LlmDecode
+from harness.domain.scenario import ColdStart, LlmDecode, Talking, talk_of
 from harness.domain.workload import ModelArtifact, Workload
 from harness.errors import UsageError
 
@@ -11,19 +11,19 @@ def require_fit(workload: Workload, model: ModelArtifact) -> None:
     A prompt must fit the context together with its answer.
     """
     for scenario in workload.scenarios:
-        is_talk = isinstance(scenario, LlmDecode)
+        is_talk = isinstance(scenario, Talking)
         if isinstance(scenario, ColdStart) or is_talk == (model.decoder is not None):
             continue
         what = "is a language model" if model.decoder else "is no language model"
         raise UsageError(
             f"The model '{model.name}' {what}, so {scenario.kind} cannot be measured",
             where=f"workload '{workload.id}'",
-            remedy="A language model has LlmDecode and ColdStart, any other model "
-            "everything but LlmDecode.",
+            remedy="A language model has LlmDecode, LlmSustained and ColdStart, any "
+            "other model everything but the first two.",
         )
     for scenario in workload.scenarios:
-        if isinstance(scenario, LlmDecode) and model.decoder is not None:
-            _require_context(workload, scenario, model.decoder.context)
+        if isinstance(scenario, Talking) and model.decoder is not None:
+            _require_context(workload, talk_of(scenario), model.decoder.context)
 
 
 def _require_context(workload: Workload, scenario: LlmDecode, context: int) -> None:

@@ -83,6 +83,12 @@ class Source(StrEnum):
     """This machine's own runtime with the float32 parent."""
 
 
+LANGUAGE, GROUP = "language", "group"
+"""What items may be put together by."""
+CHINESE = "zh"
+"""The language that the others are held against (BCP 47)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledData:
     """A set of labelled items, as the plan names it. The path is not part of it."""
@@ -100,8 +106,25 @@ class LabelledData:
     """Whether a program made the items (synthetic speech, simulated sensors): their
     accuracy then compares builds and devices, and is no claim about the world."""
 
+    grouping: str = ""
+    """What items are put together by: ``language`` or ``group``; empty: nothing."""
+    groups: tuple[str, ...] = ()
+    """Names of the groups; of languages tags such as ``zh``, ``en``, ``ms``."""
+    group_of: tuple[int, ...] = ()
+    """Of each item, in order: the number of its group."""
+
     def __post_init__(self) -> None:
         if not _SHA256.match(self.sha256):
             raise ValueError(f"{self.sha256!r} is not a sha256 in lower-case hex")
         if self.items < 1:
             raise ValueError("labelled data need an item")
+        if self.grouping not in {"", LANGUAGE, GROUP}:
+            raise ValueError(f"items are not put together by {self.grouping!r}")
+        if self.grouping:
+            self._require_groups()
+
+    def _require_groups(self) -> None:
+        if len(self.group_of) != self.items:
+            raise ValueError("every item is in one group")
+        if not set(self.group_of) <= set(range(len(self.groups))):
+            raise ValueError("an item is in a group that has no name")

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness.domain.labelled import Metric, Source
+from harness.domain.network import Network
 from harness.domain.reading import ReadingBlock
 
 
@@ -227,6 +228,24 @@ HOST_BOOT = "clock.host_boot"
 """Key of the note that names the start of the host whose clock these pairs are of."""
 FIRMWARE_MODEL = "firmware_model"
 """Key of the note that names a model which is in the firmware, not the plan's file."""
+TOKENISATION = "decode.tokenisation"
+"""Key of the note that says whether tokenisation is ``in`` or ``out`` of the times."""
+SERVED = "decode.users"
+"""Key of the note that says how several users of a language model were served."""
+
+
+class Serving(StrEnum):
+    """How several users of a language model are served."""
+
+    ALONE = "one user"
+    IN_TURN = "in turn"
+    """Their steps one after the other."""
+    FIXED = "fixed batch"
+    """As one batch, which begins and ends for all at once."""
+    CONTINUOUS = "continuous batch"
+    """Steps together, prompts as they come."""
+
+
 OUTPUTS = "outputs"
 """In place of a metric: values of the outputs of items that have no label."""
 _LARGEST_BYTES = 1 << 28
@@ -324,6 +343,55 @@ class RepeatsProbed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAsked:
+    """When a stage's service gave no answer in time, and the stage was executed here.
+
+    Instants in ns of the trial's clock, in order, warm-up and trials of the binding
+    among them; `faults` counts why.
+    """
+
+    trial: str
+    stage: str
+    fell_back_ns: tuple[int, ...]
+    faults: dict[str, int]
+    kind: Literal["ServiceAsked"] = "ServiceAsked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkTried:
+    """Queries of the trial's workload on one network, in a namespace made for it.
+
+    `latencies_ns` are of the queries that were answered, in order; `fell_back` holds
+    the places of those that a service was asked for in vain. `outcome` and `reason`
+    say how the process ended.
+    """
+
+    trial: str
+    network: Network
+    round: int
+    """Number of the round, from 1: in each all networks come once."""
+    method: str
+    """What treated the packets so."""
+    seed: int
+    latencies_ns: tuple[int, ...]
+    outcome: Outcome
+    reason: str = ""
+    fell_back: tuple[int, ...] = ()
+    outputs_sha256: str = ""
+    """Digest of the first sample's outputs; empty where a service may give others,
+    and of a language model, whose answers are to ever new prompts."""
+    differing: int = 0
+    """Timed outputs that did not agree with untimed ones, or are no numbers."""
+    kind: Literal["NetworkTried"] = "NetworkTried"
+
+    def __post_init__(self) -> None:
+        if self.round < 1 or any(latency < 0 for latency in self.latencies_ns):
+            raise ValueError("rounds count from 1, and no latency is negative")
+        if self.fell_back and max(self.fell_back) >= len(self.latencies_ns):
+            raise ValueError("only a query that was answered can have fallen back")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
     """A fact that belongs in the record and has no noun of its own."""
 
@@ -357,6 +425,8 @@ TrialEvent = (
     | OutputsChecked
     | ItemsScored
     | RepeatsProbed
+    | ServiceAsked
+    | NetworkTried
     | Noted
     | TrialEnded
 )

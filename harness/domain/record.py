@@ -9,12 +9,14 @@ from harness.domain.query import (
     ItemsScored,
     MemoryMeasured,
     ModelLoaded,
+    NetworkTried,
     Outcome,
     OutputsChecked,
     OverheadMeasured,
     Phase,
     PulsesMade,
     RepeatsProbed,
+    ServiceAsked,
     WindowsMarked,
 )
 from harness.domain.reading import ReadingBlock
@@ -66,6 +68,10 @@ class TrialRecord:
     scored: tuple[ItemsScored, ...] = ()
     """Answers to items, of each source at most once."""
     repeats: RepeatsProbed | None = None
+    services: tuple[ServiceAsked, ...] = ()
+    """Of a pipeline that asks services, each stage of them once."""
+    networks: tuple[NetworkTried, ...] = ()
+    """Networks that the workload was tried on after this trial."""
     notes: dict[str, str] = field(default_factory=dict)
     started_at: str = ""
     """Wall-clock UTC, ISO 8601, for people."""

@@ -121,7 +121,8 @@ class LlmDecode:
 
     The levels are measured one after the other: each prompt length for one user, then
     the first of them for each larger number of `users`, who all ask again as soon as
-    they are answered. Prompts are token ids, so that no tokeniser is timed.
+    they are answered. Prompts are token ids, so that no tokeniser is timed; where the
+    model `tokenises` they are text, and both encoding and decoding are in the times.
 
     A generation ends after `output_tokens`; with `stops_at_end` also at an end token,
     and then `expected_tokens` (0: not stated) is the mean that the model is known to
@@ -136,6 +137,7 @@ class LlmDecode:
     expected_tokens: float = 0.0
     ttft_bounds_ns: tuple[int, ...] = ()
     tpot_bounds_ns: tuple[int, ...] = ()
+    tokenises: bool = False
     kind: Literal["LlmDecode"] = "LlmDecode"
 
     def __post_init__(self) -> None:
@@ -171,6 +173,42 @@ class LlmDecode:
         return max(self.prompt_tokens) + self.output_tokens
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmSustained:
+    """One user asks a language model again and again for `duration_ns`.
+
+    What heat and throttling leave of the speed at which tokens come.
+    """
+
+    duration_ns: int = 600 * NS_PER_S
+    prompt_tokens: int = 1024
+    output_tokens: int = 128
+    kind: Literal["LlmSustained"] = "LlmSustained"
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            duration_ns=self.duration_ns,
+            prompt_tokens=self.prompt_tokens,
+            output_tokens=self.output_tokens,
+        )
+
+    @property
+    def asked(self) -> LlmDecode:
+        """Give the load as that of an LlmDecode trial with one level."""
+        return LlmDecode(
+            prompt_tokens=(self.prompt_tokens,), output_tokens=self.output_tokens
+        )
+
+
+Talking = LlmDecode | LlmSustained
+"""Scenarios of a language model."""
+
+
+def talk_of(scenario: Talking) -> LlmDecode:
+    """Give what a language model is asked, level by level."""
+    return scenario if isinstance(scenario, LlmDecode) else scenario.asked
+
+
 Scenario = (
     SingleStream
     | MultiStream
@@ -180,6 +218,7 @@ Scenario = (
     | Sustained
     | ColdStart
     | LlmDecode
+    | LlmSustained
 )
 
 SCENARIOS: dict[str, type[Scenario]] = {
@@ -191,6 +230,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "Sustained": Sustained,
     "ColdStart": ColdStart,
     "LlmDecode": LlmDecode,
+    "LlmSustained": LlmSustained,
 }
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from harness.domain.scenario import Scenario
 
@@ -75,6 +76,7 @@ class DecoderFacts:
             raise ValueError("a decoder has a vocabulary and a context")
 
 
+_HTTP_PORT = 80
 STEPS: frozenset[str] = frozenset(
     {
         "argmax-tokens",
@@ -86,6 +88,39 @@ STEPS: frozenset[str] = frozenset(
     }
 )
 """What may be done between the models of a pipeline (`harness.runtimes.steps`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """A service elsewhere that is asked for what a stage gives, before the stage is.
+
+    Tensors go and come as an .npz by HTTP POST (docs/how-to/pipeline.md).
+    """
+
+    url: str
+    """``http://host[:port]/path``."""
+    timeout_ns: int
+    """How long it may take from the first packet to the whole answer; then the stage
+    is executed on the device."""
+    via: str = ""
+    """``address:port`` to connect to in place of the URL's host; empty: that host."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"{self.url!r} is no http://host/path")
+        if parts.port == 0 or self.timeout_ns <= 0:
+            raise ValueError("a service has a port, and some time to answer in")
+
+    @property
+    def host(self) -> str:
+        """Give the host that the URL names."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Give its port."""
+        return urlsplit(self.url).port or _HTTP_PORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +139,8 @@ class Stage:
     gives: str = ""
     samples: int = 1
     """Of a model: how many it takes in one call, such as the lines of a page."""
+    remote: Remote | None = None
+    """A service that is asked first; the stage itself is then the local fallback."""
 
     def __post_init__(self) -> None:
         require_id("stage", self.name)
@@ -160,6 +197,12 @@ class ModelArtifact:
             raise ValueError(f"{self.sha256!r} is not a sha256 in lower-case hex")
         if self.size_bytes <= 0:
             raise ValueError("a model file has at least one byte")
+
+    @property
+    def services(self) -> tuple[Remote, ...]:
+        """List the services elsewhere that its stages ask; none: all is here."""
+        found = (built.stage.remote for built in self.stages)
+        return tuple(remote for remote in found if remote is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,13 @@ from harness.domain.requirement import (
     Verdict,
 )
 from harness.errors import UnknownName
-from harness.grading.facts import Facts, why_not_determined, why_not_measured
+from harness.grading.facts import (
+    NETWORKED,
+    PLACED,
+    Facts,
+    why_not_determined,
+    why_not_measured,
+)
 from harness.grading.gates import GateFacts, decide_gates
 from harness.grading.rule import conformance, judge, meets_limit, score
 
@@ -143,6 +149,8 @@ def _unmeasured(
 
 
 def _missing(requirement: Requirement) -> str:
+    if requirement.measurand in {NETWORKED, *PLACED}:
+        return "network-not-tried"
     return "needs-meter" if requirement.family == "energy" else "no-estimate"
 
 

@@ -1,18 +1,27 @@
 """Which figures there are for a row; and where there is no answer, why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness.domain.estimate import Estimate, Withheld
 from harness.domain.finding import Validity
+from harness.domain.labelled import LANGUAGE
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Arm, Boundary, Plan, Trial
 from harness.domain.requirement import WHOLE_DEVICE_POWER, Kind, Requirement
-from harness.domain.scenario import Sustained
+from harness.domain.scenario import LlmSustained, Sustained
 from harness.domain.workload import OWN_SUITE
 from harness.grading.rule import is_too_uncertain
 from harness.units import NS_PER_S
 
 RETENTION = "accuracy_retention"
+LANGUAGES = "language_ratio_min"
+NETWORKED = "network_success"
+PLACED: Mapping[str, bool] = MappingProxyType(
+    {"network_p90_ratio": False, "local_fallback_p90": True}
+)
+"""Rows about models all on the device, and rows about those that ask a service."""
 LARGEST_SPREAD = 0.10
 """Between-run coefficient of variation above which nothing is determined."""
 
@@ -48,6 +57,20 @@ class Facts:
             and (not requirement.workloads or trial.workload in requirement.workloads)
             and trial.workload not in requirement.excludes
             and (requirement.measurand != RETENTION or self.is_compared(trial))
+            and (requirement.measurand != LANGUAGES or self.has_languages(trial))
+            and self.is_placed(requirement, trial)
+        )
+
+    def has_languages(self, trial: Trial) -> bool:
+        """Say whether a trial's labelled items are in named languages."""
+        labelled = self.plan.labelled.get(trial.workload)
+        return labelled is not None and labelled.grouping == LANGUAGE
+
+    def is_placed(self, requirement: Requirement, trial: Trial) -> bool:
+        """Say whether a trial's model computes where a row on networks wants it to."""
+        asks = bool(self.plan.model(trial.model).services)
+        return (
+            requirement.measurand not in PLACED or asks is PLACED[requirement.measurand]
         )
 
     def is_compared(self, trial: Trial) -> bool:
@@ -120,10 +143,7 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
 
 def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
     if not facts.trials_about(requirement):
-        if requirement.measurand == RETENTION:
-            is_trained = any(model.is_trained for model in facts.plan.models)
-            return "no-labelled-items" if is_trained else "seeded-weights"
-        return "workload-not-in-suite"
+        return _why_nothing_about(requirement, facts)
     trials = facts.trials_for(requirement)
     if not trials:
         return "scenario-not-run"
@@ -134,6 +154,18 @@ def _why_no_trial(requirement: Requirement, facts: Facts) -> str:
     if min(sizes) < requirement.least_parameters:
         return "model-too-small"
     return ""
+
+
+def _why_nothing_about(requirement: Requirement, facts: Facts) -> str:
+    if requirement.measurand == RETENTION:
+        is_trained = any(model.is_trained for model in facts.plan.models)
+        return "no-labelled-items" if is_trained else "seeded-weights"
+    if requirement.measurand == LANGUAGES:
+        return "no-languages"
+    if requirement.measurand in PLACED:
+        asks = PLACED[requirement.measurand]
+        return "all-on-the-device" if asks else "asks-a-service"
+    return "workload-not-in-suite"
 
 
 def why_not_determined(
@@ -159,6 +191,6 @@ def why_not_determined(
 
 
 def _duration_s(trial: Trial) -> float:
-    if isinstance(trial.scenario, Sustained):
+    if isinstance(trial.scenario, Sustained | LlmSustained):
         return trial.scenario.duration_ns / NS_PER_S
     return trial.minimum.duration_ns / NS_PER_S

@@ -4,7 +4,8 @@ A closed loop: each user asks anew as soon as the last answer is complete. Who w
 for a first token comes before those who wait for the next one, one prompt after the
 other; then all users get a token together. So TTFT holds the wait behind other
 prompts, and the gaps between tokens hold the prompts of others, as in a server that
-batches continuously (Yu et al., Orca, OSDI 2022).
+batches continuously (Yu et al., Orca, OSDI 2022). A decoder whose users are one fixed
+batch takes all prompts at once, and all users are answered at once.
 
 An instant is taken as soon as a token is known to the caller. Between two instants
 there is the decoder's call and the bookkeeping of one list entry.
@@ -22,9 +23,17 @@ from harness.clock import Clock
 from harness.domain.query import QueryBlock
 from harness.loadgen.instructions import Converse
 
+Prompt = Sequence[int] | str
+"""Token ids, or text where tokenisation is timed."""
+
 
 class Decoder(Protocol):
     """A language model with room for the context of some users. Always greedy."""
+
+    @property
+    def takes_together(self) -> bool:
+        """Say whether all users' prompts come at once, and their answers end so."""
+        ...
 
     def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Make room for so many users with so many tokens each; all are empty then.
@@ -33,12 +42,16 @@ class Decoder(Protocol):
         """
         ...
 
-    def prompt(self, number: int, tokens: int) -> Sequence[int]:
+    def prompt(self, number: int, tokens: int) -> Prompt:
         """Give prompt `number` of that many tokens; the same each time it is asked."""
         ...
 
-    def prefill(self, user: int, prompt: Sequence[int]) -> int:
+    def prefill(self, user: int, prompt: Prompt) -> int:
         """Forget what a user said before, take the prompt, give the first token."""
+        ...
+
+    def prefill_all(self, prompts: Sequence[Prompt]) -> Sequence[int]:
+        """Do the same for all users at once; gives the first token of each."""
         ...
 
     def step(self) -> Sequence[int]:
@@ -103,15 +116,36 @@ class Talk:
         begun_ns = handed_ns = self._last_ns = self._now_ns()
         waiting = deque((user, begun_ns) for user in self._by_lot(range(do.users)))
         while self.done < do.generations or self._last_ns - begun_ns < do.duration_ns:
-            is_asked = bool(waiting)
-            waiting.extend(
-                self._prefill(*waiting.popleft()) if is_asked else self._step()
-            )
+            waiting.extend(self._next(waiting))
             if self._last_ns - handed_ns >= every_ns:
                 handed_ns = self._last_ns
                 first = min((a.number for a in self._active.values()), default=None)
                 yield from self._hand_on(trial, before=first)
         yield from self._hand_on(trial, before=None)
+
+    def _next(self, waiting: deque[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Answer a prompt, or all where they come at once; else give tokens."""
+        if not waiting:
+            return self._step()
+        if not self._decoder.takes_together:
+            return self._prefill(*waiting.popleft())
+        asked = sorted(waiting)
+        waiting.clear()
+        return self._prefill_all(asked)
+
+    def _prefill_all(self, asked: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Answer the prompts of all users by their first tokens; as `_step`."""
+        numbers = range(self._asked, self._asked + len(asked))
+        prompts = [self._decoder.prompt(n, self._do.prompt_tokens) for n in numbers]
+        issued_ns = self._now_ns()
+        tokens = self._decoder.prefill_all(prompts)
+        at_ns = self._now_ns()
+        for number, (user, asked_ns), token in zip(numbers, asked, tokens, strict=True):
+            answer = _Answer(number, asked_ns, issued_ns)
+            answer.take(token, at_ns)
+            self._active[user] = answer
+        self._asked += len(asked)
+        return self._completed(self._by_lot(self._active), at_ns)
 
     def _prefill(self, user: int, asked_ns: int) -> list[tuple[int, int]]:
         """Answer a prompt by its first token; as `_step`."""

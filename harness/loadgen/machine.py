@@ -18,12 +18,15 @@ from harness.domain.query import Phase
 from harness.domain.scenario import (
     ColdStart,
     LlmDecode,
+    LlmSustained,
     MultiStream,
     Offline,
     Periodic,
     Server,
     SingleStream,
     Sustained,
+    Talking,
+    talk_of,
 )
 from harness.loadgen.arrivals import periodic, poisson
 from harness.loadgen.earlystop import allowed_late, needed_queries
@@ -98,6 +101,7 @@ def samples_per_query(trial: Trial) -> int:
             | Sustained()
             | ColdStart()
             | LlmDecode()
+            | LlmSustained()
         ):
             return 1
         case _:
@@ -209,34 +213,38 @@ def _first_queries(state: State, now: int) -> tuple[State, Instruction]:
             origin_ns=state.loading_ns,
         )
     state = replace(state, stage=Stage.WARMING)
-    if isinstance(state.trial.scenario, LlmDecode):
+    if isinstance(state.trial.scenario, Talking):
         return _at_level(state, state.trial.scenario)
     return state, _burst(state.trial, Phase.WARM_UP, state.trial.warm_up, now)
 
 
-def _at_level(state: State, scenario: LlmDecode) -> tuple[State, Converse]:
+def _at_level(state: State, scenario: Talking) -> tuple[State, Converse]:
     """Warm up or measure at the level that the state is at."""
     is_warm = state.stage is Stage.MEASURING
-    level = scenario.levels[state.level]
+    talk = talk_of(scenario)
+    level = talk.levels[state.level]
     enough = state.trial.minimum if is_warm else state.trial.warm_up
+    duration_ns = enough.duration_ns
+    if is_warm and isinstance(scenario, LlmSustained):
+        duration_ns = max(duration_ns, scenario.duration_ns)
     return state, Converse(
         phase=Phase.MEASURED if is_warm else Phase.WARM_UP,
         segment=state.level,
         users=level.users,
         prompt_tokens=level.prompt_tokens,
-        output_tokens=scenario.output_tokens,
-        stops_at_end=scenario.stops_at_end,
+        output_tokens=talk.output_tokens,
+        stops_at_end=talk.stops_at_end,
         generations=max(enough.queries, level.users),
-        duration_ns=enough.duration_ns,
+        duration_ns=duration_ns,
     )
 
 
 def _after_level(state: State, now: int) -> tuple[State, Instruction]:
     """Go on to the next level; all are warmed up before the first is measured."""
     scenario = state.trial.scenario
-    if not isinstance(scenario, LlmDecode):
+    if not isinstance(scenario, Talking):
         raise TypeError("a generation in a scenario that has none")
-    if state.level + 1 < len(scenario.levels):
+    if state.level + 1 < len(talk_of(scenario).levels):
         return _at_level(replace(state, level=state.level + 1), scenario)
     if state.stage is Stage.WARMING:
         return _at_level(replace(state, stage=Stage.MEASURING, level=0), scenario)
@@ -265,7 +273,7 @@ def _measure(state: State, warmed: BurstDone) -> tuple[State, Instruction]:
             back_to_back_hz = warmed.queries * NS_PER_S / max(1, warmed.elapsed_ns)
             search = Search.begin(back_to_back_hz, server.rate_tolerance)
             return _probe(replace(state, search=search), server)
-        case LlmDecode():
+        case LlmDecode() | LlmSustained():
             raise ValueError("a language model is not warmed up by single queries")
         case _:
             assert_never(trial.scenario)

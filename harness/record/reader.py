@@ -16,12 +16,14 @@ from harness.domain.query import (
     ItemsScored,
     MemoryMeasured,
     ModelLoaded,
+    NetworkTried,
     Noted,
     OutputsChecked,
     OverheadMeasured,
     PhaseEntered,
     PulsesMade,
     RepeatsProbed,
+    ServiceAsked,
     WindowsMarked,
 )
 from harness.domain.reading import ReadingBlock
@@ -187,6 +189,8 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         outputs=_last(attempt, OutputsChecked),
         scored=tuple(e for e in attempt.events if isinstance(e, ItemsScored)),
         repeats=_last(attempt, RepeatsProbed),
+        services=tuple(e for e in attempt.events if isinstance(e, ServiceAsked)),
+        networks=tuple(e for e in attempt.events if isinstance(e, NetworkTried)),
         notes={e.key: e.value for e in attempt.events if isinstance(e, Noted)},
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,

@@ -13,6 +13,7 @@ from harness.domain.query import (
     ItemsScored,
     MemoryMeasured,
     ModelLoaded,
+    NetworkTried,
     Noted,
     Outcome,
     OutputsChecked,
@@ -20,6 +21,7 @@ from harness.domain.query import (
     PhaseEntered,
     PulsesMade,
     RepeatsProbed,
+    ServiceAsked,
     TrialEnded,
     TrialStarted,
     WindowsMarked,
@@ -41,6 +43,8 @@ PlainEvent = (
     | OutputsChecked
     | ItemsScored
     | RepeatsProbed
+    | ServiceAsked
+    | NetworkTried
     | Noted
 )
 """The events that go to the journal as they are: all without arrays."""
@@ -56,6 +60,8 @@ _EVENTS: dict[str, type[PlainEvent]] = {
     "OutputsChecked": OutputsChecked,
     "ItemsScored": ItemsScored,
     "RepeatsProbed": RepeatsProbed,
+    "ServiceAsked": ServiceAsked,
+    "NetworkTried": NetworkTried,
     "Noted": Noted,
 }
 

@@ -1,5 +1,6 @@
 """Accuracy of one workload as the page shows it: figures, and who is taken for whom."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from harness.domain.labelled import LabelledData, Metric, Source
 from harness.domain.plan import Arm
 from harness.domain.query import ItemsScored
 from harness.domain.record import RunRecord
+from harness.report.groupchart import side_by_side
 from harness.scoring.rows import unpack
 
 _NAMES = (
@@ -33,6 +35,21 @@ class AccuracyView:
     classes: tuple[str, ...]
     confusions: tuple[tuple[int, ...], ...]
     """Row: what an item is; column: what it was taken for. Empty: not shown."""
+    groups: tuple["GroupLine", ...] = ()
+    """Language by language, or another group by group; empty: none was said."""
+    image: str = ""
+    """The groups' figures side by side; empty: there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLine:
+    """One language or other group of items."""
+
+    name: str
+    items: int
+    metric: Estimate
+    ratio: Estimate | None
+    """Over Chinese; None of Chinese itself and of groups that are no languages."""
 
 
 def accuracy_view(
@@ -47,6 +64,7 @@ def accuracy_view(
         for one in assessment.estimates
         if one.workload == workload and one.measurand.name in _NAMES
     }
+    groups = tuple(_groups(labelled, assessment, workload))
     scored = _scored(record, workload)
     confusions = _confusions(scored, labelled) if scored is not None else ()
     names = labelled.classes
@@ -57,7 +75,31 @@ def accuracy_view(
         figures=tuple((name, found[name]) for name in _NAMES if name in found),
         classes=names[: len(confusions)],
         confusions=confusions,
+        groups=groups,
+        image=side_by_side({line.name: line.metric for line in groups})
+        if groups
+        else "",
     )
+
+
+def _groups(
+    labelled: LabelledData, assessment: Assessment, workload: str
+) -> Iterator[GroupLine]:
+    found = {
+        (one.measurand.name, one.condition): one
+        for one in assessment.estimates
+        if one.workload == workload
+    }
+    for number, name in enumerate(labelled.groups):
+        condition = f"{labelled.grouping}={name}"
+        metric = found.get(("group_metric", condition))
+        if metric is not None:
+            yield GroupLine(
+                name=name,
+                items=labelled.group_of.count(number),
+                metric=metric,
+                ratio=found.get(("language_ratio", condition)),
+            )
 
 
 def _scored(record: RunRecord, workload: str) -> ItemsScored | None:

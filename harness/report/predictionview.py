@@ -8,6 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.domain.plan import Arm
+from harness.domain.predictedstage import (
+    PREDICTED_STAGES,
+    PredictedStage,
+    predicted_stages,
+)
 from harness.domain.record import RunRecord
 
 _PREFIX = "emulation."
@@ -28,6 +33,8 @@ class PredictionView:
     """Largest first: what, and its share of the latency."""
     limited_by: str
     standing: str
+    stages: tuple[PredictedStage, ...] = ()
+    """Of a pipeline, in order; empty: it is one model."""
 
 
 def prediction_views(record: RunRecord) -> tuple[PredictionView, ...]:
@@ -53,6 +60,7 @@ def _view(workload: str, notes: Mapping[str, str]) -> PredictionView:
         shares=tuple(shares)[:_SHARES_SHOWN],
         limited_by=notes.get(_PREFIX + "limited_by", ""),
         standing=notes.get(_PREFIX + "standing", ""),
+        stages=predicted_stages(notes.get(PREDICTED_STAGES, "")),
     )
 
 

@@ -11,13 +11,27 @@ from harness.domain.assessment import Assessment
 from harness.domain.estimate import Estimate, Withheld
 from harness.domain.origin import Origin
 from harness.domain.plan import Arm
-from harness.domain.query import MemoryMeasured, OverheadMeasured
+from harness.domain.query import (
+    SERVED,
+    TOKENISATION,
+    MemoryMeasured,
+    OverheadMeasured,
+    Serving,
+)
 from harness.domain.record import RunRecord, TrialRecord
-from harness.domain.scenario import LlmDecode, Scenario, Server
+from harness.domain.scenario import (
+    LlmDecode,
+    LlmSustained,
+    Scenario,
+    Server,
+    Talking,
+    talk_of,
+)
 from harness.domain.workload import ModelArtifact, Workload
 from harness.report import charts
 from harness.report.accuracyview import AccuracyView, accuracy_view
 from harness.report.heardview import HeardView, heard_views
+from harness.report.networkview import NetworksView, networks_view
 from harness.report.powerview import (
     BudgetView,
     budgets,
@@ -43,6 +57,9 @@ _MARKED = {
     "inter_token_p50": "p50",
     "inter_token_p99": "p99",
 }
+
+
+_PLAIN = "onnxruntime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +92,20 @@ class WorkloadView:
     accuracy: AccuracyView | None = None
     heard: tuple[HeardView, ...] = ()
     """What a listening device made of a recording, run by run."""
+    networks: NetworksView | None = None
+    talk: "TalkView | None" = None
+    """How a language model was asked; None of any other model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkView:
+    """What stands beside the figures of a language model."""
+
+    is_tokenised: bool
+    """Whether tokenisation is in the times."""
+    has_tokeniser: bool
+    users: str
+    """Key of how several users were served."""
 
 
 def workload_views(
@@ -130,6 +161,22 @@ def _workload_view(
         if arm is Arm.DEVICE
         else None,
         heard=heard_views(trials),
+        networks=networks_view(assessment, workload.id, trials),
+        talk=_talk_view(trials),
+    )
+
+
+def _talk_view(trials: Sequence[TrialRecord]) -> TalkView | None:
+    noted = [trial for trial in trials if TOKENISATION in trial.notes]
+    if not noted:
+        return None
+    # records of older versions do not say how users were served
+    alone = Serving.ALONE.value
+    users = [t.notes[SERVED] for t in noted if t.notes.get(SERVED, alone) != alone]
+    return TalkView(
+        is_tokenised=any(trial.notes[TOKENISATION] == "in" for trial in noted),
+        has_tokeniser=noted[0].trial.settings.runtime != _PLAIN,
+        users=(users[0] if users else alone).replace(" ", "_"),
     )
 
 
@@ -174,11 +221,12 @@ def _latency_charts(
     if isinstance(scenario, Server):
         yield from _search_chart(runs, scenario)
         return
-    if isinstance(scenario, LlmDecode):
+    if isinstance(scenario, Talking):
         yield from _gap_chart(runs, estimates, scenario)
-        return
+        if isinstance(scenario, LlmDecode):
+            return
     samples = [sample for run in runs if len(sample := measured_s(run))]
-    if samples:
+    if samples and not isinstance(scenario, Talking):
         image = charts.distribution(samples, _marks(estimates))
         yield ChartView(kind="distribution", scenario=scenario.kind, image=image)
     bins = charts.BINS // max(len(runs), 1)
@@ -194,11 +242,11 @@ def _latency_charts(
 
 
 def _gap_chart(
-    runs: Sequence[TrialRecord], estimates: Sequence[Estimate], scenario: LlmDecode
+    runs: Sequence[TrialRecord], estimates: Sequence[Estimate], scenario: Talking
 ) -> Iterable[ChartView]:
     samples = [sample for run in runs if len(sample := gaps_s(run, 0))]
     if samples:
-        first = scenario.levels[0].condition
+        first = talk_of(scenario).levels[0].condition
         marks = _marks(one for one in estimates if one.condition == first)
         image = charts.distribution(samples, marks)
         yield ChartView(kind="gap_distribution", scenario=scenario.kind, image=image)
@@ -249,7 +297,7 @@ def _reading_chart(
 def _power_charts(runs: Sequence[TrialRecord], kind: str) -> Iterable[ChartView]:
     """Power over time with idle as a line, zooms into it, and energies of queries."""
     yield from _reading_chart(runs, kind, "power", "W", limit=idle_w(runs))
-    if kind == LlmDecode.__name__:
+    if kind in {LlmDecode.__name__, LlmSustained.__name__}:
         return  # answers of several users overlap: no energy is one answer's own
     for name, image in (
         ("power_zoom", zoom_image(runs)),

@@ -66,8 +66,41 @@ class Session(Protocol):
         ...
 
 
+class Tokeniser(Protocol):
+    """Text to token ids and back, as the model was made with."""
+
+    def encode(self, text: str) -> list[int]:
+        """Give the ids of a text."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Give the text of ids."""
+        ...
+
+    def stream(self) -> Callable[[int], str]:
+        """Give what turns the tokens of one answer into text, one after the other."""
+        ...
+
+
 class DecodingSession(Protocol):
     """A language model that is ready: greedy, with room for the context of users."""
+
+    @property
+    def takes_together(self) -> bool:
+        """Say whether the prompts of all users have to come at once (`prefill_all`).
+
+        Known once `open` was called.
+        """
+        ...
+
+    @property
+    def steps_together(self) -> bool:
+        """Say whether several users get their next tokens by one computation."""
+        ...
+
+    def tokeniser(self) -> Tokeniser:
+        """Give the model's own tokeniser. Raises Unsupported where it has none."""
+        ...
 
     @property
     def cache_bytes_per_token(self) -> int | None:
@@ -88,6 +121,10 @@ class DecodingSession(Protocol):
 
         Raises TargetError where the logits are no numbers, as does `step`.
         """
+        ...
+
+    def prefill_all(self, prompts: Sequence[Sequence[int]]) -> Sequence[int]:
+        """Take a prompt for each user, all as long; gives the first token of each."""
         ...
 
     def step(self) -> Sequence[int]:

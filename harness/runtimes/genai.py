@@ -1,9 +1,13 @@
 """onnxruntime-genai: language models as folders, with the library's own loop.
 
 A model is a folder with ``genai_config.json``, as its model builder writes it for
-Llama, Qwen, Phi and others. The library holds one generator a user; several users
-take their steps in turn, not together. A generator is made anew for each prompt,
-inside the time to the first token, as a program that answers a user has to.
+Llama, Qwen, Phi and others. A generator is made anew for each prompt, inside the time
+to the first token, as a program that answers a user has to.
+
+Several users are one batch where their answers have one length, since they then begin
+and end together: the library's batches are made of equal rows. Where answers may end
+by themselves, or where the model's folder allows no batch, each user has a generator
+and they take their steps in turn. Which of the two it was goes into the record.
 
 The end token is masked where a shorter answer is not wanted: the library would stop.
 """
@@ -11,7 +15,7 @@ The end token is masked where a shorter answer is not wanted: the library would 
 import gc
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -19,7 +23,7 @@ import numpy as np
 
 from harness.domain.plan import RuntimeSettings
 from harness.errors import ModelRejected, TargetError, Unsupported
-from harness.runtimes.base import Inspection, ModelFile, Session
+from harness.runtimes.base import Inspection, ModelFile, Session, Tensor
 from harness.runtimes.onnxrt import TELEMETRY_OFF
 
 CONFIG = "genai_config.json"
@@ -87,7 +91,7 @@ class GenaiRuntime:
                 where=str(model.folder),
                 remedy="Build the folder with the model builder of this version.",
             ) from error
-        decoder = GenaiDecoder(self._library, loaded)
+        decoder = GenaiDecoder(self._library, loaded, _padding(model))
         try:
             yield decoder
         finally:
@@ -140,18 +144,32 @@ class GenaiDecoder:
 
     cache_bytes_per_token: int | None = None
     """The library does not say what a token of context takes."""
+    takes_together: bool = False
+    """Whether the users that there is room for are one batch."""
+    steps_together: bool = False
+    """Never of users who begin each at a time of their own."""
 
-    def __init__(self, library: Any, model: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        library: Any,  # noqa: ANN401
+        model: Any,  # noqa: ANN401
+        padding: int | None = None,
+    ) -> None:
         self._library = library
         self._model = model
+        self._padding = padding
+        """Id that the library takes for no token at all in a batch."""
         self._tokens = 0
         self._least = 0
         self._has_numbers = False
         self._generators: list[Any] = []
+        self._batches: dict[int, bool] = {}
+        """Users → whether so many can be one batch, as was found by trying."""
 
     def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Let go of the users there were; room for new ones is made by `prefill`."""
         self._generators = [None] * users
+        self.takes_together = users > 1 and not may_end and self._can_batch(users)
         # the library gives no token without a place for it in the context
         self._tokens = tokens + 1
         self._least = 0 if may_end else tokens + 1
@@ -159,20 +177,70 @@ class GenaiDecoder:
     def prefill(self, user: int, prompt: Sequence[int]) -> int:
         """Make a generator, take the prompt, give the first token."""
         self._generators[user] = None
-        parameters = self._library.GeneratorParams(self._model)
-        parameters.set_search_options(
-            max_length=self._tokens, min_length=self._least, do_sample=False
-        )
-        generator = self._library.Generator(self._model, parameters)
+        generator = self._generator(1)
         generator.append_tokens(np.asarray(prompt, np.int32))
         if not self._has_numbers:
             self._require_numbers(generator, len(prompt))
         self._generators[user] = generator
+        return _next(generator)[0]
+
+    def prefill_all(self, prompts: Sequence[Sequence[int]]) -> list[int]:
+        """Make one generator for all users, take their prompts, give first tokens."""
+        self._generators.clear()
+        generator = self._generator(len(prompts))
+        generator.append_tokens(self._without_padding(prompts))
+        if not self._has_numbers:
+            self._require_numbers(generator, len(prompts[0]))
+        self._generators = [generator]
         return _next(generator)
 
     def step(self) -> list[int]:
-        """Give the next token of each user, one after the other."""
-        return [_next(generator) for generator in self._generators]
+        """Give the next token of each user: of a batch together, else in turn."""
+        return [token for one in self._generators for token in _next(one)]
+
+    def tokeniser(self) -> "GenaiTokeniser":
+        """Give the folder's tokeniser. Raises Unsupported where there is none."""
+        try:
+            return GenaiTokeniser(self._library.Tokenizer(self._model))
+        except RuntimeError as error:
+            raise Unsupported(
+                f"The folder holds no tokeniser that can be used: {_one_line(error)}",
+                remedy="Copy tokenizer.json and tokenizer_config.json into it, or "
+                "leave tokenisation out of the times.",
+            ) from error
+
+    def _generator(self, users: int) -> Any:  # noqa: ANN401
+        parameters = self._library.GeneratorParams(self._model)
+        options = {"batch_size": users} if users > 1 else {}
+        parameters.set_search_options(
+            max_length=self._tokens,
+            min_length=self._least,
+            do_sample=False,
+            **options,
+        )
+        return self._library.Generator(self._model, parameters)
+
+    def _without_padding(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Put another token of its prompt in the place of each that means none."""
+        rows = np.asarray(prompts, np.int32)
+        if self._padding is None:
+            return rows
+        is_padding = rows == self._padding
+        others = rows[np.arange(len(rows)), is_padding.argmin(axis=1)]
+        return np.where(is_padding, others[:, np.newaxis], rows)
+
+    def _can_batch(self, users: int) -> bool:
+        """Try a batch of so many users, untimed; the library refuses some models'."""
+        if users not in self._batches:
+            self._tokens, self._least = 2, 0
+            try:
+                generator = self._generator(users)
+                any_token = 1 if self._padding == 0 else 0
+                generator.append_tokens(np.full((users, 1), any_token, np.int32))
+                self._batches[users] = len(_next(generator)) == users
+            except RuntimeError:
+                self._batches[users] = False
+        return self._batches[users]
 
     def _require_numbers(self, generator: Any, tokens: int) -> None:  # noqa: ANN401
         """Look at the logits of the first prompt: a copy, too dear for the timed."""
@@ -189,9 +257,37 @@ class GenaiDecoder:
         self._model = None
 
 
-def _next(generator: Any) -> int:  # noqa: ANN401
+class GenaiTokeniser:
+    """The library's tokeniser. A `Tokeniser`."""
+
+    def __init__(self, tokeniser: Any) -> None:  # noqa: ANN401
+        self._tokeniser = tokeniser
+
+    def encode(self, text: str) -> list[int]:
+        """Give the ids of a text."""
+        return [int(token) for token in self._tokeniser.encode(text)]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Give the text of ids."""
+        return str(self._tokeniser.decode(np.asarray(tokens, np.int32)))
+
+    def stream(self) -> Callable[[int], str]:
+        """Give what turns the tokens of one answer into text, one after the other."""
+        decode: Callable[[int], str] = self._tokeniser.create_stream().decode
+        return decode
+
+
+def _padding(model: ModelFile) -> int | None:
+    """Read the id of padding off the folder's configuration; None: it names none."""
+    found = json.loads(model.data).get("model", {}).get("pad_token_id")
+    return found if isinstance(found, int) else None
+
+
+def _next(generator: Any) -> list[int]:  # noqa: ANN401
+    """Give the next token of each user that a generator is for."""
     generator.generate_next_token()
-    return int(generator.get_next_tokens()[0])
+    tokens: list[int] = generator.get_next_tokens().tolist()
+    return tokens
 
 
 def _one_line(error: BaseException) -> str:

@@ -35,7 +35,7 @@ from harness.domain.cache import (
     is_decoder,
 )
 from harness.errors import ModelRejected, TargetError, Unsupported
-from harness.runtimes.base import Tensor
+from harness.runtimes.base import Tensor, Tokeniser
 
 _MEMORY = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
 """Where a provider's tensors lie, by the library's name ("I/O Binding" of its docs)."""
@@ -178,6 +178,23 @@ class OnnxDecoder:
             for cache in self._graph.caches
         )
 
+    @property
+    def takes_together(self) -> bool:
+        """Say no: users with contexts of any length take a step together."""
+        return False
+
+    @property
+    def steps_together(self) -> bool:
+        """Say whether the graph shares a cache, so that all step together."""
+        return self._graph.shares_cache
+
+    def tokeniser(self) -> Tokeniser:
+        """Refuse: a graph carries none. Raises Unsupported."""
+        raise Unsupported(
+            "A plain ONNX decoder has no tokeniser, so tokenisation cannot be timed",
+            remedy="Give a folder for onnxruntime-genai, or leave tokenisation out.",
+        )
+
     def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Make room. Raises Unsupported for several users of a graph that joins.
 
@@ -222,6 +239,10 @@ class OnnxDecoder:
         token = self._run(binding, feeds)[0]
         self._next[user, 0] = token
         return token
+
+    def prefill_all(self, prompts: Sequence[Sequence[int]]) -> list[int]:
+        """Take the prompts of all users, one after the other."""
+        return [self.prefill(user, prompt) for user, prompt in enumerate(prompts)]
 
     def step(self) -> list[int]:
         """Give the next token of each user."""

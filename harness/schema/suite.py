@@ -33,6 +33,7 @@ from harness.domain.scenario import (
     SCENARIOS,
     ColdStart,
     LlmDecode,
+    LlmSustained,
     MultiStream,
     Offline,
     Periodic,
@@ -41,7 +42,14 @@ from harness.domain.scenario import (
     SingleStream,
     Sustained,
 )
-from harness.domain.workload import STEPS, InputSpec, Stage, Suite, Workload
+from harness.domain.workload import (
+    STEPS,
+    InputSpec,
+    Remote,
+    Stage,
+    Suite,
+    Workload,
+)
 from harness.errors import SchemaError, UnknownName, UsageError
 from harness.schema.reading import Written, attributed_to, pointer, read_toml, validate
 from harness.units import NS_PER_S, parse_quantity
@@ -133,6 +141,18 @@ class WrittenLlmDecode(Written):
     service: tuple[WrittenService, ...] = Field(
         default=(), description="Promises under which users are counted."
     )
+    tokenise: Literal["in", "out"] = Field(
+        default="out", description="Whether tokenisation is in the times."
+    )
+
+
+class WrittenLlmSustained(Written):
+    """One user of a language model, for a long time."""
+
+    kind: Literal["LlmSustained"]
+    duration: Duration = "10 min"
+    prompt_tokens: int = 1024
+    output_tokens: int = 128
 
 
 WrittenScenario = (
@@ -144,7 +164,15 @@ WrittenScenario = (
     | WrittenSustained
     | WrittenColdStart
     | WrittenLlmDecode
+    | WrittenLlmSustained
 )
+
+
+class WrittenRemote(Written):
+    """A service that is asked first; the stage itself is the local fallback."""
+
+    url: str = Field(description="http://host[:port]/path")
+    timeout: Duration
 
 
 class WrittenStage(Written):
@@ -158,6 +186,7 @@ class WrittenStage(Written):
     samples: int = Field(
         default=1, description="Samples that a model takes in one call."
     )
+    remote: WrittenRemote | None = None
 
 
 class WrittenInput(Written):
@@ -263,9 +292,28 @@ def _workload(written: WrittenWorkload, place: str) -> Workload:
             title_en=written.title_en,
             scenarios=tuple(scenarios),
             reference=written.reference,
-            stages=tuple(Stage(**one.model_dump()) for one in written.stage),
+            stages=tuple(
+                _stage(one, f"{place}/stage/{number}")
+                for number, one in enumerate(written.stage)
+            ),
             inputs=tuple(InputSpec(**one.model_dump()) for one in written.input),
         )
+
+
+def _stage(written: WrittenStage, where: str) -> Stage:
+    remote = written.remote
+    return Stage(
+        name=written.name,
+        model=written.model,
+        step=written.step,
+        takes=written.takes,
+        gives=written.gives,
+        remote=None
+        if remote is None
+        else Remote(
+            url=remote.url, timeout_ns=_ns(remote.timeout, f"{where}/remote/timeout")
+        ),
+    )
 
 
 def _require_one(written: WrittenWorkload) -> None:
@@ -302,6 +350,12 @@ def _scenario(  # noqa: PLR0911 - one return a scenario
             return ColdStart()
         case WrittenLlmDecode():
             return _llm_decode(written, where)
+        case WrittenLlmSustained():
+            return LlmSustained(
+                duration_ns=_ns(written.duration, f"{where}/duration"),
+                prompt_tokens=written.prompt_tokens,
+                output_tokens=written.output_tokens,
+            )
         case _:
             assert_never(written)
 
@@ -318,6 +372,7 @@ def _llm_decode(written: WrittenLlmDecode, where: str) -> LlmDecode:
         expected_tokens=written.expected_tokens,
         ttft_bounds_ns=tuple(_ns(one.ttft, f"{at}/ttft") for one, at in promises),
         tpot_bounds_ns=tuple(_ns(one.tpot, f"{at}/tpot") for one, at in promises),
+        tokenises=written.tokenise == "in",
     )
 
 

@@ -7,7 +7,7 @@ bootstrap over items, drawn from a fixed seed so that a record always gives the 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -86,40 +86,61 @@ def accuracy_answers(group: Group) -> Iterator[Answer]:
     scored = [trial for trial in group.trials if trial.trial.is_scored]
     if not scored:
         return
+    mine, said = own_scores(group), whose_answers(group)
     events = {event.source: event for event in scored[0].scored}
-    # an emulated device answers nothing: its file was answered here
-    is_emulated = group.origin is Origin.EMULATED
-    own = events.get(Source.REFERENCE if is_emulated else Source.SESSION)
     parent = events.get(Source.PARENT)
-    if own is None or own.items < group.labelled.items:
+    if mine is None:
         names = ("task_metric", "accuracy_retention")
         yield from (group.withhold(name, ITEMS_NOT_SCORED) for name in names)
         return
-    mine = scores_of(own)
-    said = " (the device's file, answered on this machine)" if is_emulated else ""
-    yield _metric(group, "task_metric", mine, said)
+    yield metric_answer(group, "task_metric", mine, said)
     if parent is None:
         reason = ITEMS_NOT_SCORED if group.labelled.parent else NO_PARENT
         yield group.withhold("accuracy_retention", reason)
         return
     theirs = scores_of(parent)
-    yield _metric(group, "task_metric_parent", theirs, "")
+    yield metric_answer(group, "task_metric_parent", theirs, "")
     yield _retention(group, mine, theirs, said)
     if mine.metric in _DECIDES:
         yield _agreement(group, mine, theirs)
 
 
-def _metric(group: Group, name: str, scores: Scores, said: str) -> Answer:
+def own_scores(group: Group) -> Scores | None:
+    """Give the device's own answers to all labelled items; None where some lack."""
+    scored = [trial for trial in group.trials if trial.trial.is_scored]
+    if not scored or group.labelled is None:
+        return None
+    # an emulated device answers nothing: its file was answered here
+    is_emulated = group.origin is Origin.EMULATED
+    wanted = Source.REFERENCE if is_emulated else Source.SESSION
+    for event in scored[0].scored:
+        if event.source is wanted and event.items >= group.labelled.items:
+            return scores_of(event)
+    return None
+
+
+def whose_answers(group: Group) -> str:
+    """Say where the answers come from, where it is not the device itself."""
+    is_emulated = group.origin is Origin.EMULATED
+    return " (the device's file, answered on this machine)" if is_emulated else ""
+
+
+def metric_answer(
+    group: Group, name: str, scores: Scores, said: str, condition: str = ""
+) -> Answer:
+    """Give the metric of scores with its interval."""
     value = value_of(scores.metric, scores.rows)
     if not isfinite(value):
-        return group.withhold(name, METRIC_UNDEFINED)
+        return group.withhold(name, METRIC_UNDEFINED, condition=condition)
     count = len(scores.items)
     how = f"{scores.metric} on {count} items{said}"
     if scores.metric.is_share:
         hits = int(scores.hits.sum())
-        return group.estimate(name, share_figure(hits, count, f"{how}, Wilson"))
-    draw = resampler(scores.metric, scores.rows)
-    return group.estimate(name, _bootstrapped(value, draw, scores, f"{how}, bootstrap"))
+        figure = share_figure(hits, count, f"{how}, Wilson")
+    else:
+        draw = resampler(scores.metric, scores.rows)
+        figure = bootstrapped(value, draw, scores, f"{how}, bootstrap")
+    return group.estimate(name, replace(figure, condition=condition))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +193,7 @@ def _retained(mine: Scores, theirs: Scores, said: str) -> Figure | None:
     """Give retention on the same items; None where the ratio does not exist."""
     items = mine.items
     mine, theirs = mine.of(items), theirs.of(items)
-    ratio = _ratio(
+    ratio = accuracy_ratio(
         mine.metric,
         value_of(mine.metric, mine.rows),
         value_of(theirs.metric, theirs.rows),
@@ -186,12 +207,13 @@ def _retained(mine: Scores, theirs: Scores, said: str) -> Figure | None:
     second = resampler(theirs.metric, theirs.rows)
 
     def draw(places: Places) -> float:
-        return _ratio(mine.metric, first(places), second(places))
+        return accuracy_ratio(mine.metric, first(places), second(places))
 
-    return _bootstrapped(ratio, draw, mine, f"{how}, paired bootstrap")
+    return bootstrapped(ratio, draw, mine, f"{how}, paired bootstrap")
 
 
-def _ratio(metric: Metric, mine: float, theirs: float) -> float:
+def accuracy_ratio(metric: Metric, mine: float, theirs: float) -> float:
+    """Give one metric over another, of errors the other way round; NaN: it is none."""
     above, below = (mine, theirs) if metric.is_better_high else (theirs, mine)
     return above / below if below > 0 else float("nan")
 
@@ -206,7 +228,7 @@ def retention_of_shares(mine: Scores, theirs: Scores, how: str) -> Figure:
         items=len(first),
     )
     changed = pairs.only_first + pairs.only_second
-    return _figure(
+    return interval_figure(
         pairs.ratio,
         ratio_interval(pairs, TWO_SIDED_Z),
         ratio_interval(pairs, ONE_SIDED_Z),
@@ -225,7 +247,7 @@ def _agreement(group: Group, mine: Scores, theirs: Scores) -> Answer:
 
 def share_figure(hits: int, items: int, method: str) -> Figure:
     """Give a share of items with Wilson's interval."""
-    return _figure(
+    return interval_figure(
         hits / items,
         wilson(hits, items, TWO_SIDED_Z),
         wilson(hits, items, ONE_SIDED_Z),
@@ -234,10 +256,13 @@ def share_figure(hits: int, items: int, method: str) -> Figure:
     )
 
 
-def _figure(
+def interval_figure(
     value: float, interval: Interval, bounds: Interval, items: int, method: str
 ) -> Figure:
-    """Put a value and its interval together; U is the longer arm of the interval."""
+    """Put a value and its interval together; U is the longer arm of the interval.
+
+    `bounds` are one-sided, each at 95 %.
+    """
     reach = max(interval.upper - value, value - interval.lower, 0.0)
     return Figure(
         value=value,
@@ -249,7 +274,7 @@ def _figure(
     )
 
 
-def _bootstrapped(value: float, draw: Statistic, scores: Scores, method: str) -> Figure:
+def bootstrapped(value: float, draw: Statistic, scores: Scores, method: str) -> Figure:
     """Draw items with replacement; percentiles give the interval (Efron, 1979)."""
     items = len(scores.items)
     has_many_rows = len(scores.rows) > items
@@ -265,7 +290,7 @@ def _bootstrapped(value: float, draw: Statistic, scores: Scores, method: str) ->
     )
     # one item more might have changed it by its own share, whatever the draws say
     least = abs(value) / items
-    return _figure(
+    return interval_figure(
         value,
         Interval(
             lower=min(float(low), value - least), upper=max(float(high), value + least)

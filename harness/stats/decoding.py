@@ -114,7 +114,7 @@ def _of_level(group: Group, level: Level, runs: Sequence[LevelRun]) -> Iterator[
         gaps = [Stream(run.gaps_s) for run in longer]
         for name, ratio in _GAPS.items():
             yield answer(name, percentile_of_runs(gaps, ratio))
-    yield answer("output_rate", _output_rate(runs))
+    yield answer("output_rate", output_rate(runs))
     if level.users == 1:
         prompt = [level.prompt_tokens / run.ttft_s for run in runs]
         figure = mean_of_runs(prompt)
@@ -123,7 +123,7 @@ def _of_level(group: Group, level: Level, runs: Sequence[LevelRun]) -> Iterator[
     yield answer("output_tokens_mean", mean_of_runs(tokens))
 
 
-def _output_rate(runs: Sequence[LevelRun]) -> Figure:
+def output_rate(runs: Sequence[LevelRun]) -> Figure:
     """Give the tokens of all users over the window, prompts included, run by run."""
     answers = sum(len(run.tokens) for run in runs)
     if len(runs) == 1:

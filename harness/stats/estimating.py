@@ -8,6 +8,7 @@ from harness.domain.record import RunRecord
 from harness.domain.scenario import (
     ColdStart,
     LlmDecode,
+    LlmSustained,
     Periodic,
     Server,
     Sustained,
@@ -16,13 +17,15 @@ from harness.stats.accuracy import accuracy_answers
 from harness.stats.decodecost import ENERGY, context_memory, token_energy
 from harness.stats.energy import as_read, energy_answers, energy_names
 from harness.stats.group import NO_TIME_STAMPS, TRIAL_FAILED, Answer, Group, groups_of
+from harness.stats.languages import language_answers
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
 from harness.stats.modelled import with_model_error
+from harness.stats.networks import network_answers
 from harness.stats.server import server_answer
 from harness.stats.stages import stage_answers
-from harness.stats.sustained import sustained_answers
+from harness.stats.sustained import sustained_answers, sustained_talk
 from harness.stats.wakewords import wakeword_answers
 
 
@@ -58,6 +61,8 @@ def _answers(group: Group) -> Iterator[Answer]:
     yield from stage_answers(group)
     yield from memory_answers(group)
     yield from accuracy_answers(group)
+    yield from language_answers(group)
+    yield from network_answers(group)
     if group.arm is Arm.HOST:
         return
     match group.scenario:
@@ -72,6 +77,8 @@ def _answers(group: Group) -> Iterator[Answer]:
         case LlmDecode() as scenario:
             yield context_memory(group)
             yield from token_energy(group, scenario)
+        case LlmSustained():
+            yield from sustained_talk(group)
         case Sustained():
             yield from sustained_answers(group)
             yield from energy_answers(group)
@@ -90,6 +97,8 @@ def _expected(group: Group) -> tuple[str, ...]:
     if isinstance(group.scenario, LlmDecode):
         own = ("ttft_mean", "ttft_p90", "tpot_mean", "output_rate")
         return own if is_host else (*own, *ENERGY)
+    if isinstance(group.scenario, LlmSustained):
+        return ("sustained_ratio", "output_rate")
     if is_host:
         return ("latency_mean", *PERCENTILES, "peak_rss", "model_memory")
     return _expected_of_device(group)

@@ -15,6 +15,7 @@ from harness.domain.record import RunRecord
 from harness.stats.answers import check_answers
 from harness.stats.group import groups_of, origin_of
 from harness.stats.linearity import check_linear
+from harness.stats.networks import check_networks, check_services
 from harness.stats.patterns import check_group
 from harness.stats.severity import SEVERITIES, finding
 from harness.stats.trialchecks import check_trial
@@ -41,6 +42,8 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
         *(one for group in groups_of(record) for one in check_group(group)),
         *check_answers(record, estimates),
         *(one for group in groups_of(record) for one in check_linear(group)),
+        *(one for group in groups_of(record) for one in check_networks(group)),
+        *check_services(record),
     ]
     unique: dict[tuple[str, ...], Finding] = {}
     for one in found:

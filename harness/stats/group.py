@@ -32,6 +32,11 @@ NOBODY_SERVED = "no-user-served"
 NO_PARENT = "no-parent"
 ITEMS_NOT_SCORED = "items-not-scored"
 METRIC_UNDEFINED = "metric-undefined"
+STEP_NOT_MODELLED = "step-not-modelled"
+TOO_FEW_ITEMS = "too-few-items"
+NO_CHINESE_ITEMS = "no-chinese-items"
+NETWORK_NOT_TRIED = "network-not-tried"
+SERVICE_NOT_THERE = "service-not-there"
 
 Answer = Estimate | Withheld
 

@@ -4,21 +4,25 @@ Repeats of an emulated run show the spread that the model was told to have; they
 nothing about how far the model is from the device. Each trial notes the model's own
 relative standard uncertainty (``emulation.relative_uncertainty``), found by leaving
 published measurements out in turn. It enters every figure that follows from time,
-power or energy. Ratios of two emulated times keep their own uncertainty, and so do
+power or energy. A stage of a pipeline has its own. The share of a stage gets what the
+errors of its prediction and of the others' would make of it if they knew nothing of
+each other. Other ratios of two emulated times keep their own uncertainty, and so do
 counts of bytes: the model's error in them is not known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import hypot, inf
 
 from harness.domain.estimate import BudgetRow, Estimate
 from harness.domain.origin import Origin
+from harness.domain.predictedstage import PREDICTED_STAGES, predicted_stages
 from harness.stats.budget import Source
 from harness.stats.group import Group
 from harness.stats.uncertainty import student
 
 NOTE = "emulation.relative_uncertainty"
+_STAGE, _SHARE = "stage=", "stage_share"
 _UNITS = frozenset({"s", "J", "W", "Hz", "ratio/h", "tok/s", "tok/J"})
 
 
@@ -27,11 +31,48 @@ def with_model_error(one: Estimate, group: Group) -> Estimate:
 
     u_m = r·|y| for the model's relative standard uncertainty r.
     """
-    relative = _relative_uncertainty(group)
-    if one.origin is not Origin.EMULATED or one.measurand.unit not in _UNITS:
+    if one.origin is not Origin.EMULATED:
         return one
-    said = f"device model u = {relative:.0%}"
+    stages = _stages(group)
+    own = stages.get(one.condition.removeprefix(_STAGE))
+    if one.measurand.name == _SHARE and own is not None:
+        u = one.value * (1 - one.value) * hypot(own, _of_others(stages, one))
+        return widened(one, u, "device model, each stage for itself")
+    if one.measurand.unit not in _UNITS:
+        return one
+    relative = _relative_uncertainty(group) if own is None else own
+    said = f"device model u = {relative:.0%}{_left_out(group, one)}"
     return widened(one, relative * abs(one.value), said)
+
+
+def _stages(group: Group) -> dict[str, float]:
+    """Give each modelled stage's own relative standard uncertainty."""
+    notes = (trial.notes.get(PREDICTED_STAGES, "") for trial in group.trials)
+    return {
+        stage.name: stage.relative_uncertainty
+        for note in notes
+        for stage in predicted_stages(note)
+        if stage.relative_uncertainty is not None
+    }
+
+
+def _of_others(stages: Mapping[str, float], one: Estimate) -> float:
+    """Give the largest of the other stages': that of their sum is no larger."""
+    name = one.condition.removeprefix(_STAGE)
+    return max((u for other, u in stages.items() if other != name), default=0.0)
+
+
+def _left_out(group: Group, one: Estimate) -> str:
+    """Say which steps of a pipeline are in no figure of the whole."""
+    if one.condition:
+        return ""
+    steps = {
+        stage.name
+        for trial in group.trials
+        for stage in predicted_stages(trial.notes.get(PREDICTED_STAGES, ""))
+        if stage.latency_s is None
+    }
+    return f"; without the steps {', '.join(sorted(steps))}" if steps else ""
 
 
 def widened(one: Estimate, u: float, said: str) -> Estimate:

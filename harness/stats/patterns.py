@@ -8,7 +8,7 @@ between runs has them in it already.
 from collections.abc import Iterator
 
 from harness.domain.finding import Finding
-from harness.domain.scenario import ColdStart, LlmDecode, Server
+from harness.domain.scenario import ColdStart, Server, Talking
 from harness.stats.drift import Drift, Step, find_change, find_period
 from harness.stats.group import Group
 from harness.stats.outliers import classify_outliers
@@ -20,7 +20,7 @@ def check_group(group: Group) -> Iterator[Finding]:
 
     Cold starts, probes of a search and loads of a language model have none.
     """
-    if isinstance(group.scenario, ColdStart | Server | LlmDecode):
+    if isinstance(group.scenario, ColdStart | Server | Talking):
         return
     runs = [s.latencies_s for s in group.streams if len(s)]
     changes = [change for run in runs if (change := find_change(run)) is not None]

@@ -73,6 +73,46 @@ def ratio_interval(pairs: Paired, z: float) -> Interval:
     return Interval(lower=lower, upper=_root(below, max(ratio, least), _WIDEST))
 
 
+def independent_ratio_interval(
+    first: tuple[int, int], second: tuple[int, int], z: float
+) -> Interval:
+    """Give the score interval of the ratio of two shares of different items.
+
+    Each is (hits, items). Koopman (Biometrics 40, 1984), with the constrained maximum
+    in closed form. Raises ValueError where the second has no hit.
+    """
+    if second[0] == 0:
+        raise ValueError("a ratio to no hit at all does not exist")
+    ratio = (first[0] / first[1]) / (second[0] / second[1])
+
+    def above(theta: float) -> float:
+        return _independent_score(first, second, theta) - z
+
+    def below(theta: float) -> float:
+        return _independent_score(first, second, theta) + z
+
+    least = 1 / _WIDEST
+    lower = 0.0 if ratio <= least else _root(above, least, ratio)
+    return Interval(lower=lower, upper=_root(below, max(ratio, least), _WIDEST))
+
+
+def _independent_score(
+    first: tuple[int, int], second: tuple[int, int], theta: float
+) -> float:
+    (hits, items), (other_hits, other_items) = first, second
+    a = theta * (items + other_items)
+    b = -(theta * (items + other_hits) + hits + other_items)
+    c = hits + other_hits
+    p = (-b - sqrt(max(b * b - 4 * a * c, 0.0))) / (2 * a)
+    p = min(max(p, 0.0), 1.0, 1.0 / theta)
+    mine = min(theta * p, 1.0)
+    variance = mine * (1 - mine) / items + theta**2 * p * (1 - p) / other_items
+    difference = hits / items - theta * other_hits / other_items
+    if variance <= 0:
+        return 0.0 if difference == 0 else difference * float("inf")
+    return difference / sqrt(variance)
+
+
 def score_statistic(pairs: Paired, theta: float) -> float:
     """Give the score statistic of the hypothesis that the ratio is `theta`."""
     n, all_hits = pairs.items, pairs.both + pairs.only_first + pairs.only_second

@@ -86,6 +86,11 @@ _NOTES = (
     "does-not-fit-memory",
     "accuracy-of-some-only",
     "preset-not-evidential",
+    "network-kept",
+    "network-broken",
+    "network-unsettled",
+    "network-unchecked",
+    "service-fell-back",
 )
 
 SEVERITIES: Mapping[str, Severity] = MappingProxyType(

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from harness.domain.origin import Origin
 from harness.domain.record import TrialRecord
-from harness.stats.group import NOT_READABLE, TOO_FEW_QUERIES, Answer, Figure, Group
+from harness.stats.group import (
+    STEP_NOT_MODELLED,
+    TOO_FEW_QUERIES,
+    Answer,
+    Figure,
+    Group,
+)
 from harness.stats.mean import mean_of_runs
 from harness.stats.series import Stream, is_measured
 from harness.stats.tails import percentile_of_runs
@@ -30,7 +36,7 @@ def stage_answers(group: Group) -> Iterator[Answer]:
         condition = f"stage={built.stage.name}"
         if built.stage.step and group.origin is Origin.EMULATED:
             # a device model says nothing of steps, and 0 s is no figure
-            yield group.withhold("stage_p50", NOT_READABLE, condition=condition)
+            yield group.withhold("stage_p50", STEP_NOT_MODELLED, condition=condition)
             continue
         streams = [Stream(run[:, number]) for run in runs]
         for name, ratio in _PERCENTILES.items():

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.domain.record import TrialRecord
 from harness.stats.bootstrap import BlockMean, block_mean
+from harness.stats.decoding import LevelRun, level_run, output_rate
 from harness.stats.group import NOT_READABLE, TOO_FEW_QUERIES, Answer, Figure, Group
 from harness.stats.series import spacings_s, window_of
 from harness.stats.uncertainty import Reals, Term, between_runs
@@ -24,22 +25,54 @@ _RSS = "rss"
 def sustained_answers(group: Group) -> Iterator[Answer]:
     """Give the sustained ratio and the growth of the resident set of a group."""
     ratios = [found for trial in group.trials if (found := sustained_ratio(trial))]
+    yield _kept(group, ratios, "rate of the last fifth over that of the first")
+    yield _growth(group)
+
+
+def sustained_talk(group: Group) -> Iterator[Answer]:
+    """Give the same of a language model, and its tokens per second over all."""
+    runs = [run for trial in group.trials if (run := level_run(trial, 0)) is not None]
+    if runs:
+        yield group.estimate("output_rate", output_rate(runs))
+    ratios = [found for run in runs if (found := sustained_decode(run))]
+    what = "rate of tokens in answers of the last fifth over that in those of the first"
+    yield _kept(group, ratios, what)
+    yield _growth(group)
+
+
+def sustained_decode(run: LevelRun) -> Figure | None:
+    """Give the decode rate of the last fifth of a run's time over that of the first.
+
+    Mean time per output token of the answers completed in each fifth, the first over
+    the last; time to first tokens is in neither. None for fewer than two answers in a
+    fifth, or for answers of one token.
+    """
+    times = np.cumsum(run.spacings_s)
+    if len(times) != len(run.tpot_s):
+        return None
+    first = run.tpot_s[times <= _FIFTH * times[-1]]
+    last = run.tpot_s[times > (1 - _FIFTH) * times[-1]]
+    return _quotient(first, last)
+
+
+def _kept(group: Group, ratios: list[Figure], what: str) -> Answer:
     if ratios:
-        what = "rate of the last fifth over that of the first"
-        yield group.estimate("sustained_ratio", _over_runs(ratios, what, group.queries))
-    else:
-        yield group.withhold(
-            "sustained_ratio",
-            TOO_FEW_QUERIES,
-            needed=_LEAST_QUERIES,
-            observed=group.queries,
-        )
+        figure = _over_runs(ratios, what, group.queries)
+        return group.estimate("sustained_ratio", figure)
+    return group.withhold(
+        "sustained_ratio",
+        TOO_FEW_QUERIES,
+        needed=_LEAST_QUERIES,
+        observed=group.queries,
+    )
+
+
+def _growth(group: Group) -> Answer:
     growths = [found for trial in group.trials if (found := rss_growth(trial))]
     if growths:
         what = "resident set of the last fifth over that of the first, less one"
-        yield group.estimate("rss_growth", _over_runs(growths, what, group.queries))
-    else:
-        yield group.withhold("rss_growth", NOT_READABLE)
+        return group.estimate("rss_growth", _over_runs(growths, what, group.queries))
+    return group.withhold("rss_growth", NOT_READABLE)
 
 
 def sustained_ratio(trial: TrialRecord) -> Figure | None:

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 from harness.domain.finding import Finding
 from harness.domain.record import TrialRecord
-from harness.domain.scenario import Level, LlmDecode
+from harness.domain.scenario import (
+    Level,
+    LlmDecode,
+    LlmSustained,
+    Talking,
+    talk_of,
+)
 from harness.stats.decoding import LevelRun, level_run
 from harness.stats.severity import finding
 from harness.units import NS_PER_S
@@ -15,17 +21,21 @@ give (MLPerf Inference, compliance test TEST09)."""
 _WINDOW_SLACK = 1e-3
 
 
-def check_talk(trial: TrialRecord, scenario: LlmDecode) -> Iterator[Finding]:
+def check_talk(trial: TrialRecord, scenario: Talking) -> Iterator[Finding]:
     """Give the findings about the levels of one finished trial."""
-    for index, level in enumerate(scenario.levels):
+    talk = talk_of(scenario)
+    wanted_ns = trial.trial.minimum.duration_ns
+    if isinstance(scenario, LlmSustained):
+        wanted_ns = max(wanted_ns, scenario.duration_ns)
+    for index, level in enumerate(talk.levels):
         run = level_run(trial, index)
-        yield from _enough(trial, level, run)
+        yield from _enough(trial, level, run, wanted_ns)
         if run is not None:
-            yield from _length(trial, scenario, level, run)
+            yield from _length(trial, talk, level, run)
 
 
 def _enough(
-    trial: TrialRecord, level: Level, run: LevelRun | None
+    trial: TrialRecord, level: Level, run: LevelRun | None, wanted_ns: int
 ) -> Iterator[Finding]:
     planned = trial.trial
     answers = 0 if run is None else len(run.tokens)
@@ -39,7 +49,7 @@ def _enough(
             condition=level.condition,
         )
     seconds = 0.0 if run is None else run.window.duration_s
-    wanted = planned.minimum.duration_ns / NS_PER_S
+    wanted = wanted_ns / NS_PER_S
     if seconds < wanted * (1 - _WINDOW_SLACK):
         yield finding(
             "window-too-short",

@@ -13,7 +13,7 @@ from harness.domain.plan import Arm
 from harness.domain.profile import SETTABLE
 from harness.domain.query import FIRMWARE_MODEL, Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
-from harness.domain.scenario import ColdStart, LlmDecode, Server, Sustained
+from harness.domain.scenario import ColdStart, Server, Sustained, Talking
 from harness.stats.group import origin_of
 from harness.stats.idle import baselines, guard_s, idle_power
 from harness.stats.marked import check_marked
@@ -295,7 +295,7 @@ def _enough(trial: TrialRecord) -> Iterator[Finding]:
         yield from check_marked(trial)
         return
     planned, queries = trial.trial, len(stream_of(trial))
-    if isinstance(planned.scenario, LlmDecode):
+    if isinstance(planned.scenario, Talking):
         yield from check_talk(trial, planned.scenario)
         return
     if queries < planned.minimum.queries:

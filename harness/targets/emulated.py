@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from harness.clock import VirtualClock
 from harness.domain.origin import Origin
 from harness.domain.plan import Trial
+from harness.domain.predictedstage import PREDICTED_STAGES
 from harness.domain.profile import Conditions, DeviceProfile
 from harness.domain.query import (
     MemoryMeasured,
@@ -160,6 +161,9 @@ class EmulatedTarget:
         )
         yield TrialStarted(trial=trial.id, clock=CLOCK)
         yield from _notes(trial, self._profile, prediction)
+        if on.handle in self._stages:
+            said = self._stages[on.handle].note(self._profile)
+            yield Noted(trial=trial.id, key=PREDICTED_STAGES, value=said)
         if prediction.refusal:
             yield TrialEnded(
                 trial=trial.id,

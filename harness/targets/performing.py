@@ -22,7 +22,7 @@ from harness.domain.query import (
     TrialEvent,
     TrialStarted,
 )
-from harness.domain.scenario import ColdStart, LlmDecode, Periodic
+from harness.domain.scenario import ColdStart, Periodic, Talking, talk_of
 from harness.loadgen.machine import cold_starts
 from harness.loadgen.prepared import Prepared
 from harness.loadgen.pulses import PulsePlan
@@ -194,9 +194,10 @@ def longest_silence_s(trial: Trial) -> float:
         window_ns = max(window_ns, trial.minimum.queries * trial.scenario.period_ns)
     mark_ns = PulsePlan.of(trial.pulses).duration_ns if trial.pulses else 0
     longest_s = max(trial.baseline_ns, window_ns, mark_ns) / NS_PER_S
-    if isinstance(trial.scenario, LlmDecode):
+    if isinstance(trial.scenario, Talking):
         # generations are handed on when they are complete, of all users together
-        tokens = trial.scenario.longest * max(trial.scenario.users)
+        talk = talk_of(trial.scenario)
+        tokens = talk.longest * max(talk.users)
         longest_s = max(longest_s, tokens * _SLOWEST_TOKEN_S)
     return longest_s
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.domain.plan import Trial
-from harness.domain.query import Noted
-from harness.domain.scenario import LlmDecode
+from harness.domain.query import SERVED, TOKENISATION, Noted, Serving
+from harness.domain.scenario import Talking, talk_of
 from harness.emulation.decoding import DecoderTimes
+from harness.loadgen.converse import Prompt
 
 COLD_PROMPT_TOKENS = 32
 """As the agent gives a real model that is started cold."""
@@ -19,6 +20,9 @@ class VirtualDecoder:
         self._pass_time = pass_time
         self._contexts: list[int] = []
 
+    takes_together: bool = False
+    """Users are predicted as served by a loop that batches continuously."""
+
     def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         """Have so many users; how much memory they take is the prediction's matter."""
         del tokens, may_end
@@ -29,11 +33,15 @@ class VirtualDecoder:
         del number
         return range(tokens)
 
-    def prefill(self, user: int, prompt: Sequence[int]) -> int:
+    def prefill(self, user: int, prompt: Prompt) -> int:
         """Let the prompt pass."""
         self._contexts[user] = len(prompt)
         self._pass_time(self._times.prefill_s(len(prompt)))
         return 0
+
+    def prefill_all(self, prompts: Sequence[Prompt]) -> Sequence[int]:
+        """Let the prompts of all users pass."""
+        return [self.prefill(user, prompt) for user, prompt in enumerate(prompts)]
 
     def step(self) -> Sequence[int]:
         """Let one token for each user pass."""
@@ -53,16 +61,19 @@ class VirtualDecoder:
 
 def context_of(trial: Trial) -> int:
     """Give the context that the memory is predicted at: the largest of the trial."""
-    scenario = trial.scenario
-    if not isinstance(scenario, LlmDecode):
+    if not isinstance(trial.scenario, Talking):
         return COLD_PROMPT_TOKENS
-    return scenario.longest * max(scenario.users)
+    talk = talk_of(trial.scenario)
+    return talk.longest * max(talk.users)
 
 
 def decode_notes(trial: Trial, decoder: DecoderTimes) -> Iterator[Noted]:
     """Give what is known of the cache and of tokenisation, as a real agent does."""
+    scenario = trial.scenario
+    has_several = isinstance(scenario, Talking) and max(talk_of(scenario).users) > 1
     facts = {
-        "decode.tokenisation": "out",
+        TOKENISATION: "out",
+        SERVED: Serving.CONTINUOUS if has_several else Serving.ALONE,
         "decode.cache_bytes_per_token": str(decoder.cache_bytes_per_token),
     }
     for key, value in facts.items():

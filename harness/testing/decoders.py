@@ -177,6 +177,41 @@ def write_folder(folder: Path, data: bytes) -> Path:
     return folder
 
 
+def write_tokeniser(folder: Path) -> Path:
+    """Add a tokeniser of letters to such a folder, and give it.
+
+    Byte-level, as GPT-2's: 26 letters, a space, and two pairs that are one token.
+    """
+    special = ["<unk>", "<s>", "</s>"]
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    space = "\u0120"
+    vocabulary = [*special, *letters, space, f"{space}a", "in"]
+    marks = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    (folder / "tokenizer.json").write_text(
+        json.dumps(
+            {
+                "version": "1.0",
+                "added_tokens": [
+                    {"id": number, "content": word, "special": True}
+                    for number, word in enumerate(special)
+                ],
+                "pre_tokenizer": marks | {"use_regex": True},
+                "decoder": marks | {"use_regex": True},
+                "model": {
+                    "type": "BPE",
+                    "unk_token": "<unk>",
+                    "vocab": {word: n for n, word in enumerate(vocabulary)},
+                    "merges": [f"{space} a", "i n"],
+                },
+            }
+        )
+    )
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "GPT2Tokenizer", "unk_token": "<unk>"})
+    )
+    return folder
+
+
 def _lengths(stored: Any) -> Nodes:  # noqa: ANN401 - a closure over weights
     one = stored(np.array([1], np.int64))
     return [

@@ -29,7 +29,7 @@ from harness.domain.workload import DecoderFacts
 from harness.loadgen.transcript import Done, Hello
 from harness.loadgen.transcript import Listener as Hearer
 from harness.loadgen.wire import Order, Task, encode_order
-from harness.runtimes.base import DecodingSession, Inspection, ModelFile
+from harness.runtimes.base import DecodingSession, Inspection, ModelFile, Tokeniser
 from harness.runtimes.onnxrt import open_runtime as open_onnxruntime
 from harness.testing.builders import a_trial
 from harness.testing.decoders import CONTEXT, VOCABULARY, decoder_bytes
@@ -160,6 +160,14 @@ class Forgetful:
     """A session that says what the true one says, but its tokens by the clock."""
 
     cache_bytes_per_token: int | None = None
+    takes_together = False
+    steps_together = True
+
+    def tokeniser(self) -> Tokeniser:
+        return self._true.tokeniser()
+
+    def prefill_all(self, prompts: Sequence[Sequence[int]]) -> Sequence[int]:
+        return self._true.prefill_all(prompts)
 
     def __init__(self, true: DecodingSession) -> None:
         self._true = true
@@ -222,6 +230,14 @@ def test_a_device_that_makes_tokens_up_is_found(
 
 class Silent:
     cache_bytes_per_token: int | None = None
+    takes_together = False
+    steps_together = True
+
+    def tokeniser(self) -> Tokeniser:
+        raise AssertionError
+
+    def prefill_all(self, prompts: Sequence[Sequence[int]]) -> Sequence[int]:
+        raise AssertionError(prompts)
 
     def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         del users, tokens, may_end

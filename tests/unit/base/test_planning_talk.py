@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from harness.domain.plan import Arm, Plan
-from harness.domain.scenario import ColdStart, LlmDecode, Scenario, SingleStream
+from harness.domain.scenario import (
+    ColdStart,
+    LlmDecode,
+    LlmSustained,
+    Scenario,
+    SingleStream,
+)
 from harness.domain.workload import DecoderFacts, Suite, Workload
 from harness.errors import UsageError
 from harness.planning import Ingredients, expected_seconds, make_plan, preset_named
@@ -94,3 +100,31 @@ def test_a_language_model_may_be_started_cold() -> None:
     kinds = {t.scenario.kind for t in planned(TALK, ColdStart()).trials}
 
     assert kinds == {"LlmDecode", "ColdStart"}
+
+
+def test_a_long_conversation_is_carried_out_once_where_the_preset_is_short() -> None:
+    long = LlmSustained(prompt_tokens=64, output_tokens=32)
+
+    device = [t for t in planned(TALK, long).trials if t.arm is Arm.DEVICE]
+
+    assert sum(t.scenario == long for t in device) == 1
+    assert sum(t.scenario == TALK for t in device) == 3
+    (trial,) = (t for t in device if t.scenario == long)
+    assert trial.minimum.queries == 10
+    (other,) = (t for t in planned(long, target="local@").trials if t.scenario == long)
+    assert expected_seconds(other) > 600
+
+
+def test_a_long_conversation_alone_has_a_host_that_answers_its_prompt() -> None:
+    (host,) = (
+        t
+        for t in planned(LlmSustained(prompt_tokens=64, output_tokens=32)).trials
+        if t.arm is Arm.HOST
+    )
+
+    assert host.scenario == LlmDecode(prompt_tokens=(64,), output_tokens=32)
+
+
+def test_a_long_conversation_that_does_not_fit_the_context_is_refused() -> None:
+    with pytest.raises(UsageError, match="do not fit the model's context of 1024"):
+        planned(LlmSustained(prompt_tokens=1000, output_tokens=32))

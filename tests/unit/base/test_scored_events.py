@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from harness.domain.labelled import Metric, Source
-from harness.domain.query import ItemsScored, RepeatsProbed
+from harness.domain.network import Network
+from harness.domain.query import ItemsScored, NetworkTried, Outcome, RepeatsProbed
 from harness.scoring.detection import WIDTH
 from harness.scoring.rows import pack
 
@@ -58,3 +59,24 @@ def test_rounds_of_a_probe_are_of_one_length(rounds: int, count: int) -> None:
             rotated_ns=(1,) * 4,
             fresh_ns=(1,) * 4,
         )
+
+
+TRIED = NetworkTried(
+    trial="t",
+    network=Network(name="none", loss=1.0),
+    round=1,
+    method="by hand",
+    seed=1,
+    latencies_ns=(5, 6),
+    outcome=Outcome.DONE,
+)
+
+
+@pytest.mark.parametrize(
+    "change", [{"round": 0}, {"latencies_ns": (5, -1)}, {"fell_back": (2,)}]
+)
+def test_a_network_that_was_tried_in_no_possible_way_makes_no_event(
+    change: dict[str, object],
+) -> None:
+    with pytest.raises(ValueError, match=r"rounds count|only a query"):
+        replace(TRIED, **change)  # type: ignore[arg-type]

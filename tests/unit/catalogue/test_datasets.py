@@ -242,3 +242,97 @@ def test_what_is_no_data_set_is_refused_in_a_sentence(
 
     with pytest.raises(UsageError, match=reason):
         opened(tmp_path / name, model)
+
+
+def test_a_csv_may_say_the_language_of_each_item(tmp_path: Path) -> None:
+    model = a_model(tmp_path, ["N", 2])
+    (tmp_path / "d.csv").write_text(
+        "a,language,label,b\n1,zh,1,2\n3, en ,0,4\n5,zh,1,6\n"
+    )
+
+    own = opened(tmp_path / "d.csv", model)
+
+    assert held(own)["x"].tolist() == [[1, 2], [3, 4], [5, 6]]
+    labelled = own.labelled("")
+    assert labelled.grouping == "language"
+    assert labelled.groups == ("en", "zh")
+    assert labelled.group_of == (1, 0, 1)
+
+
+def test_an_npz_may_name_groups_and_those_of_broken_items_go_with_them(
+    tmp_path: Path,
+) -> None:
+    model = a_model(tmp_path, ["N", 2])
+    values = np.array([[1, 2], [np.nan, 0], [5, 6]], np.float32)
+    np.savez(
+        tmp_path / "d.npz",
+        x=values,
+        labels=[0, 1, 0],
+        group=np.array(["child", "adult", "60+"]),
+    )
+
+    own = opened(tmp_path / "d.npz", model, goes_on=True)
+
+    assert "group" not in held(own)
+    assert own.grouping.kind == "group"
+    assert own.grouping.names == ("child", "60+")
+    assert own.labelled("").group_of == (1, 0)
+
+
+def test_a_folder_may_hold_a_file_that_says_the_language_of_each(
+    tmp_path: Path,
+) -> None:
+    model = a_model(tmp_path, ["N", 2])
+    for place in ("yes/a", "yes/b", "no/a"):
+        file = tmp_path / "d" / f"{place}.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.zeros(2))
+    (tmp_path / "d" / "groups.csv").write_text(
+        "file,language\nyes/a.npy,zh\nno/a.npy,en\nyes/b.npy,en\n"
+    )
+
+    own = opened(tmp_path / "d", model)
+
+    assert own.grouping.names == ("en", "zh", "en")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("file,tongue\na.npy,zh\n", "no columns 'file' and"),
+        ("file,language\nyes/a.npy,zh\n", "Item 1 says no language"),
+    ],
+)
+def test_a_file_of_groups_that_does_not_say_all_is_refused(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    model = a_model(tmp_path, ["N", 2])
+    (tmp_path / "d" / "yes").mkdir(parents=True)
+    for name in ("a", "b"):
+        np.save(tmp_path / "d" / "yes" / f"{name}.npy", np.zeros(2))
+    (tmp_path / "d" / "groups.csv").write_text(text)
+
+    with pytest.raises(UsageError, match=why):
+        opened(tmp_path / "d", model)
+
+
+def test_a_column_of_ever_new_groups_is_refused(tmp_path: Path) -> None:
+    model = a_model(tmp_path, ["N", 1])
+    lines = [f"{n},0,name{n}" for n in range(201)]
+    (tmp_path / "d.csv").write_text("\n".join(["x,label,language", *lines]))
+
+    with pytest.raises(UsageError, match="201 groups"):
+        opened(tmp_path / "d.csv", model)
+
+
+def test_languages_of_another_number_than_labels_are_refused(tmp_path: Path) -> None:
+    model = a_model(tmp_path, ["N", 1])
+    np.savez(
+        tmp_path / "d.npz",
+        x=np.zeros((3, 1), np.float32),
+        labels=[0, 1, 0],
+        language=np.array(["zh", "en"]),
+    )
+
+    with pytest.raises(UsageError, match="3 labels, but 2 items say their language"):
+        opened(tmp_path / "d.npz", model)

@@ -10,11 +10,18 @@ from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Plan
 from harness.domain.profile import DeviceClass
 from harness.domain.requirement import RowResult, RowStatus, Tier
-from harness.domain.scenario import ColdStart, LlmDecode, Scenario, SingleStream
+from harness.domain.scenario import (
+    ColdStart,
+    LlmDecode,
+    LlmSustained,
+    Scenario,
+    SingleStream,
+)
 from harness.domain.workload import OWN_SUITE
 from harness.grading import award
 from harness.schema.tiers import load_tier_set, tier_set_path
 from harness.testing.builders import a_model, a_plan, a_trial
+from harness.units import NS_PER_S
 
 TALK = LlmDecode(prompt_tokens=(1024, 128), output_tokens=128)
 ASKED = "prompt=1024, output=128, users=1"
@@ -124,3 +131,40 @@ def test_the_cold_start_of_a_language_model_has_a_row_of_its_own() -> None:
 
     assert found["cold"].guarded is Tier.A
     assert found["cold_llm"].guarded is Tier.A
+
+
+LONG = LlmSustained()
+
+
+def a_computer(scenario: Scenario, parameters: int = 8_000_000_000) -> Plan:
+    plan = a_plan_of(("llm8", scenario), parameters=parameters)
+    profile = replace(plan.profile, device_class=DeviceClass.COMPUTER)
+    return replace(plan, profile=profile)
+
+
+def test_ten_minutes_of_answers_say_what_a_computer_keeps_of_its_rate() -> None:
+    figure = a_figure("sustained_ratio", 0.9, "", "llm8", "LlmSustained")
+
+    found = rows(a_computer(LONG), figure)
+
+    assert found["sust10"].status is RowStatus.JUDGED
+    assert found["sust10"].guarded is Tier.B
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [
+        (
+            a_computer(LlmSustained(duration_ns=300 * NS_PER_S)),
+            "window-shorter-than-row",
+        ),
+        (a_computer(TALK), "scenario-not-run"),
+        (a_computer(LONG, parameters=1_000_000_000), "model-too-small"),
+    ],
+)
+def test_another_conversation_says_nothing_about_that_row(
+    plan: Plan, reason: str
+) -> None:
+    figure = a_figure("sustained_ratio", 0.9, "", "llm8", "LlmSustained")
+
+    assert rows(plan, figure)["sust10"].reason == reason

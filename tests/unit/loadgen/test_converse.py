@@ -9,8 +9,15 @@ import pytest
 from harness.clock import VirtualClock
 from harness.domain.plan import Minimum, Trial
 from harness.domain.query import ModelLoaded, Phase, QueryBlock, TrialEvent
-from harness.domain.scenario import LlmDecode, from_plain, to_plain
+from harness.domain.scenario import (
+    LlmDecode,
+    LlmSustained,
+    Talking,
+    from_plain,
+    to_plain,
+)
 from harness.loadgen import wire
+from harness.loadgen.converse import Prompt
 from harness.loadgen.pump import Query, run_trial
 from harness.testing.builders import a_trial
 
@@ -21,7 +28,11 @@ END = 2
 class Bench:
     """A language model: a prompt takes 10 ms, a token 1 ms for each user."""
 
-    def __init__(self, ends_after: Sequence[int] = ()) -> None:
+    def __init__(
+        self, ends_after: Sequence[int] = (), *, takes_together: bool = False
+    ) -> None:
+        self.takes_together = takes_together
+        self.batches = 0
         self.clock = VirtualClock()
         self.events: list[TrialEvent] = []
         self.opened: list[tuple[int, int, bool]] = []
@@ -42,6 +53,10 @@ class Bench:
     def decoder(self) -> "Bench":
         return self
 
+    def prefill_all(self, prompts: Sequence[Prompt]) -> list[int]:
+        self.batches += 1
+        return [self.prefill(user, prompt) for user, prompt in enumerate(prompts)]
+
     def open(self, users: int, tokens: int, *, may_end: bool = False) -> None:
         self.opened.append((users, tokens, may_end))
         self._left = [10**9] * users
@@ -49,7 +64,7 @@ class Bench:
     def prompt(self, number: int, tokens: int) -> Sequence[int]:
         return [number] * tokens
 
-    def prefill(self, user: int, prompt: Sequence[int]) -> int:
+    def prefill(self, user: int, prompt: Prompt) -> int:
         self.clock.advance(10 * MS * len(prompt) // 100)
         if self._ends_after:
             self._left[user] = self._ends_after[self._prompts % len(self._ends_after)]
@@ -70,7 +85,7 @@ class Bench:
         self._left[user] -= 1
         return END if self._left[user] == 0 else 7
 
-    def run(self, scenario: LlmDecode, minimum: int = 6) -> list[QueryBlock]:
+    def run(self, scenario: Talking, minimum: int = 6) -> list[QueryBlock]:
         trial = the_trial(scenario, minimum)
         run_trial(trial, self, self.clock, self.events.append)
         return [
@@ -80,7 +95,7 @@ class Bench:
         ]
 
 
-def the_trial(scenario: LlmDecode, minimum: int = 6) -> Trial:
+def the_trial(scenario: Talking, minimum: int = 6) -> Trial:
     return replace(
         a_trial(scenario=scenario),
         warm_up=Minimum(queries=1, duration_ns=0),
@@ -243,3 +258,34 @@ def test_a_block_whose_tokens_do_not_add_up_is_refused() -> None:
             inner_counts=array("q", [2]),
             inner_ns=array("q", [5]),
         )
+
+
+def test_a_fixed_batch_has_all_prompts_at_once_and_all_first_tokens_at_once() -> None:
+    bench = Bench(takes_together=True)
+
+    blocks = bench.run(
+        LlmDecode(prompt_tokens=(100,), output_tokens=5, users=(1, 3)), minimum=9
+    )
+
+    inner_ns = column(blocks, "inner_ns", 1)
+    scheduled = column(blocks, "scheduled_ns", 1)
+    first = [inner_ns[5 * i] for i in range(9)]
+    assert [len(set(first[3 * i : 3 * i + 3])) for i in range(3)] == [1, 1, 1]
+    assert {at - asked for at, asked in zip(first, scheduled, strict=True)} == {30 * MS}
+    assert bench.batches > 0
+    assert sorted({number for number, _ in bench.answers}) == list(
+        range(max(number for number, _ in bench.answers) + 1)
+    )
+
+
+def test_a_sustained_conversation_goes_on_for_its_time_whatever_the_minimum() -> None:
+    bench = Bench()
+    scenario = LlmSustained(duration_ns=2_000 * MS, prompt_tokens=100, output_tokens=5)
+
+    blocks = bench.run(scenario, minimum=2)
+
+    completed = column(blocks, "completed_ns")
+    # 14 ms an answer: the window is over with the first that ends past two seconds
+    assert len(completed) == 143
+    assert completed[-1] - column(blocks, "scheduled_ns")[0] == 143 * 14 * MS
+    assert from_plain(to_plain(scenario)) == scenario

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.domain.network import Network
 from harness.domain.origin import Origin
 from harness.domain.query import (
     MemoryMeasured,
     ModelLoaded,
+    NetworkTried,
     Noted,
     Outcome,
     OutputsChecked,
@@ -19,6 +21,7 @@ from harness.domain.query import (
     PhaseEntered,
     QueryBlock,
     ReadingsTaken,
+    ServiceAsked,
     TrialEnded,
     TrialEvent,
     TrialStarted,
@@ -59,6 +62,18 @@ EVENTS: tuple[TrialEvent, ...] = (
     OutputsChecked(trial="t", compared=1, differing=0, non_finite=1, sha256="0"),
     Noted(trial="t", key="质", value="a\nb"),
     TrialEnded(trial="t", outcome=Outcome.OUT_OF_MEMORY, queries=3, reason="why"),
+    ServiceAsked(trial="t", stage="s", fell_back_ns=(3, 5), faults={"timeout": 2}),
+    NetworkTried(
+        trial="t",
+        network=Network(name="flapping", loss=0.1, up_ns=4, down_ns=5),
+        round=2,
+        method="by hand",
+        seed=7,
+        latencies_ns=(10, 20),
+        fell_back=(1,),
+        outcome=Outcome.CRASHED,
+        reason="gone",
+    ),
 )
 
 

@@ -23,6 +23,7 @@ KEYS: dict[str, set[str]] = {
     "Sustained": {"duration"},
     "ColdStart": set(),
     "LlmDecode": {"prompt_tokens", "output_tokens", "users", "service"},
+    "LlmSustained": {"duration", "prompt_tokens", "output_tokens"},
 }
 
 REQUIRED = KEYS | {"LlmDecode": {"prompt_tokens", "output_tokens"}}

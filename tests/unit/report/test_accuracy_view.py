@@ -84,3 +84,44 @@ def test_the_page_shows_it_and_escapes_the_names_of_classes() -> None:
     assert "准确率" in text
     assert "&lt;yes&gt;" in text
     assert "<yes>" not in text
+
+
+def a_grouped_record(grouping: str, names: tuple[str, ...]) -> RunRecord:
+    record = a_scored_record()
+    data = replace(
+        record.plan.labelled["kws"],
+        grouping=grouping,
+        groups=names,
+        group_of=(1, 0, 1, 0, 1),
+    )
+    return replace(record, plan=replace(record.plan, labelled={"kws": data}))
+
+
+def test_languages_stand_side_by_side_with_their_ratio_to_chinese() -> None:
+    record = a_grouped_record("language", ("en", "zh"))
+    assessment = assess(record, TIERS)
+
+    view = accuracy_view(record, assessment, "kws")
+
+    assert view is not None
+    english, chinese = view.groups
+    assert (english.name, english.items, english.metric.value) == ("en", 2, 1.0)
+    assert (chinese.name, chinese.items) == ("zh", 3)
+    assert english.ratio is not None
+    assert chinese.ratio is None
+    assert view.image.startswith("data:image/svg+xml;base64,")
+    page = render(record, assessment, TIERS, language=Language.BOTH).decode()
+    assert "分语言" in page
+    assert "By language" in page
+
+
+def test_groups_that_are_no_languages_have_no_ratio_and_are_escaped() -> None:
+    record = a_grouped_record("group", ("60+", "<child>"))
+    assessment = assess(record, TIERS)
+
+    page = render(record, assessment, TIERS, language=Language.EN).decode()
+
+    assert "By group" in page
+    assert "<child>" not in page
+    assert "&lt;child&gt;" in page
+    assert "over that in Chinese" not in page.split("By group")[1].split("</table>")[0]

@@ -11,7 +11,7 @@ from harness.errors import ModelRejected, TargetError, Unsupported
 from harness.runtimes.base import DecodingSession, ModelFile, Runtime
 from harness.runtimes.genai import open_runtime
 from harness.runtimes.onnxrt import open_runtime as open_onnxruntime
-from harness.testing.decoders import decoder_bytes, write_folder
+from harness.testing.decoders import decoder_bytes, write_folder, write_tokeniser
 
 pytest.importorskip("onnxruntime_genai", reason="the extra 'genai' is not installed")
 
@@ -108,3 +108,87 @@ def test_single_inferences_are_refused(tmp_path: Path) -> None:
 def test_the_library_says_its_version() -> None:
     with open_runtime() as runtime:
         assert runtime.identify()["runtime"] == "onnxruntime-genai"
+
+
+EQUAL = ([3, 1, 4, 1, 5, 9, 3, 6], [27, 18, 28, 5, 6, 7, 8, 9])
+
+
+def test_users_whose_answers_are_as_long_are_one_batch_with_the_same_tokens(
+    tmp_path: Path,
+) -> None:
+    folder = write_folder(tmp_path / "gm", decoder_bytes())
+
+    with ready(open_runtime, a_model(folder)) as decoder:
+        decoder.open(2, 20)
+        assert decoder.takes_together
+        rows = [list(decoder.prefill_all(EQUAL))]
+        rows += [list(decoder.step()) for _ in range(5)]
+        alone = []
+        for prompt in EQUAL:
+            decoder.open(1, 20)
+            assert not decoder.takes_together
+            first = decoder.prefill(0, prompt)
+            alone.append([first, *(decoder.step()[0] for _ in range(5))])
+
+    assert [list(column) for column in zip(*rows, strict=True)] == alone
+
+
+def test_a_token_that_means_padding_is_none_in_a_batch_and_is_replaced(
+    tmp_path: Path,
+) -> None:
+    folder = write_folder(tmp_path / "gm", decoder_bytes())
+    padded = [3, 0, 4, 1, 5, 0, 3, 6]
+
+    with ready(open_runtime, a_model(folder)) as decoder:
+        decoder.open(2, 20)
+        firsts = decoder.prefill_all([padded, EQUAL[1]])
+        again = decoder.prefill_all([[3, 3, 4, 1, 5, 3, 3, 6], EQUAL[1]])
+
+    assert firsts == again
+
+
+def test_answers_that_may_end_take_turns(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "gm", decoder_bytes())
+
+    with ready(open_runtime, a_model(folder)) as decoder:
+        decoder.open(2, 20, may_end=True)
+
+        assert not decoder.takes_together
+        assert not decoder.steps_together
+
+
+def test_a_folder_with_a_tokeniser_turns_text_into_tokens_and_back(
+    tmp_path: Path,
+) -> None:
+    folder = write_tokeniser(write_folder(tmp_path / "gm", decoder_bytes()))
+
+    with ready(open_runtime, a_model(folder)) as decoder:
+        tokeniser = decoder.tokeniser()
+        tokens = tokeniser.encode("ab a in")
+        said = tokeniser.stream()
+
+        assert tokens == [3, 4, 30, 29, 31]
+        assert tokeniser.decode(tokens) == "ab a in"
+        assert "".join(said(token) for token in tokens) == "ab a in"
+
+
+def test_a_folder_without_a_tokeniser_says_what_to_copy_into_it(
+    tmp_path: Path,
+) -> None:
+    folder = write_folder(tmp_path / "gm", decoder_bytes())
+
+    with (
+        ready(open_runtime, a_model(folder)) as decoder,
+        pytest.raises(Unsupported, match=r"tokenizer\.json"),
+    ):
+        decoder.tokeniser()
+
+
+def test_a_plain_decoder_has_no_tokeniser_and_says_so(tmp_path: Path) -> None:
+    plain = ModelFile(data=decoder_bytes(), folder=tmp_path)
+
+    with (
+        ready(open_onnxruntime, plain) as decoder,
+        pytest.raises(Unsupported, match="no tokeniser"),
+    ):
+        decoder.tokeniser()

@@ -4,6 +4,8 @@ import pytest
 
 from harness.domain.scenario import (
     ColdStart,
+    LlmDecode,
+    LlmSustained,
     MultiStream,
     Offline,
     Periodic,
@@ -11,7 +13,7 @@ from harness.domain.scenario import (
     SingleStream,
     Sustained,
 )
-from harness.domain.workload import Suite
+from harness.domain.workload import Remote, Suite
 from harness.errors import SchemaError, UnknownName, UsageError
 from harness.schema import suite as suite_module
 from harness.schema.reading import json_schema
@@ -157,3 +159,72 @@ def test_the_exported_schema_is_up_to_date() -> None:
     exported = Path(suite_module.__file__).parent / "suite.v1.schema.json"
 
     assert exported.read_bytes() == json_schema(WrittenSuite)
+
+
+PIPELINE = """\
+format = "duanping/suite/1"
+name = "mine"
+
+[[workload]]
+id = "face"
+title_zh = "人脸"
+title_en = "Faces"
+[[workload.stage]]
+name = "embed"
+model = "face-emb"
+[workload.stage.remote]
+url = "http://vision.example:8080/embed"
+timeout = "250 ms"
+[[workload.scenario]]
+kind = "SingleStream"
+"""
+
+
+def test_a_stage_may_name_a_service_and_how_long_it_may_take(tmp_path: Path) -> None:
+    (stage,) = read(tmp_path, PIPELINE).workloads[0].stages
+
+    assert stage.remote == Remote(
+        url="http://vision.example:8080/embed", timeout_ns=250_000_000
+    )
+    assert (stage.remote.host, stage.remote.port) == ("vision.example", 8080)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("http://vision", "https://vision", "is no http://host/path"),
+        ("250 ms", "250 m", "stage/0/remote/timeout"),
+        ("timeout =", "time_out =", "time_out"),
+    ],
+)
+def test_a_service_that_cannot_be_asked_is_refused_with_its_place(
+    tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        read(tmp_path, PIPELINE.replace(old, new))
+
+    assert why in str(caught.value)
+
+
+def test_a_language_model_may_be_asked_for_a_long_time_and_by_text(
+    tmp_path: Path,
+) -> None:
+    text = (
+        PIPELINE.partition("[[workload.stage]]")[0].replace(
+            'id = "face"', 'id = "llm"\nmodel = "llm-26m"'
+        )
+        + """\
+[[workload.scenario]]
+kind = "LlmDecode"
+tokenise = "in"
+[[workload.scenario]]
+kind = "LlmSustained"
+duration = "10 min"
+prompt_tokens = 64
+"""
+    )
+
+    talk, long = read(tmp_path, text).workloads[0].scenarios
+
+    assert talk == LlmDecode(tokenises=True)
+    assert long == LlmSustained(duration_ns=600 * NS_PER_S, prompt_tokens=64)

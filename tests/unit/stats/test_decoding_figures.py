@@ -17,12 +17,13 @@ from harness.domain.plan import Minimum
 from harness.domain.query import Outcome, Phase
 from harness.domain.reading import Channel, ReadingBlock
 from harness.domain.record import Queries, TrialRecord
-from harness.domain.scenario import LlmDecode
+from harness.domain.scenario import LlmDecode, LlmSustained
 from harness.stats.decodecost import context_memory, token_energy
 from harness.stats.decoding import decode_answers
 from harness.stats.group import Answer, Figure, Group
 from harness.stats.mean import mean_of_runs
 from harness.stats.series import Stream
+from harness.stats.sustained import sustained_talk
 from harness.stats.tails import Shortfall, percentile_of_answers, percentile_of_runs
 from harness.stats.talkchecks import check_talk
 from harness.stats.uncertainty import combine
@@ -393,3 +394,58 @@ def _share_or_withheld(holds: Callable[[np.random.Generator], bool | None]) -> f
     draws = np.random.default_rng(3)
     found = [holds(draws) for _ in range(200)]
     return sum(one is not False for one in found) / len(found)
+
+
+LONG = LlmSustained(duration_ns=600 * NS_PER_S, prompt_tokens=100, output_tokens=4)
+
+
+def a_long_run(kept: float, answers: int = 200, first_ms: int = 20) -> Group:
+    """Make answers whose tokens slow down in the middle of the run."""
+    paces = [
+        10 * MS if n < answers / 2 else round(10 * MS / kept) for n in range(answers)
+    ]
+    level = [(first_ms * MS, [pace] * 3) for pace in paces]
+    trial = answers_of(LlmDecode(prompt_tokens=(100,), output_tokens=4), [level])
+    return replace(
+        a_group(ONE, [trial]),
+        scenario=LONG,
+        trials=(replace(trial, trial=replace(trial.trial, scenario=LONG)),),
+    )
+
+
+def sustained_of(group: Group) -> dict[str, Answer]:
+    return {one.measurand.name: one for one in sustained_talk(group)}
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.8, 0.5])
+def test_what_a_long_conversation_keeps_of_its_rate_is_that_of_its_tokens(
+    kept: float,
+) -> None:
+    found = sustained_of(a_long_run(kept))["sustained_ratio"]
+
+    assert isinstance(found, Estimate)
+    assert found.scenario == "LlmSustained"
+    assert found.value == pytest.approx(kept, rel=1e-9)
+
+
+def test_the_time_to_first_tokens_is_in_neither_fifth() -> None:
+    found = sustained_of(a_long_run(0.5, first_ms=500))["sustained_ratio"]
+
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(0.5, rel=1e-9)
+
+
+def test_a_long_conversation_of_few_answers_says_how_many_it_needs() -> None:
+    found = sustained_of(a_long_run(1.0, answers=5))["sustained_ratio"]
+
+    assert isinstance(found, Withheld)
+    assert found.reason == "too-few-queries"
+    assert found.needed_queries == 10
+
+
+def test_a_conversation_shorter_than_its_duration_is_found() -> None:
+    (trial,) = a_long_run(1.0).trials
+
+    codes = {one.code for one in check_talk(trial, LONG)}
+
+    assert codes == {"window-too-short"}

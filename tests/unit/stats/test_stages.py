@@ -7,10 +7,13 @@ import pytest
 
 from harness.domain.estimate import Estimate, Withheld
 from harness.domain.origin import Origin
+from harness.domain.predictedstage import PREDICTED_STAGES
 from harness.domain.record import TrialRecord
 from harness.domain.scenario import SingleStream
 from harness.domain.workload import BuiltStage, Stage
 from harness.stats.group import Group
+from harness.stats.latency import latency_answers
+from harness.stats.modelled import with_model_error
 from harness.stats.stages import stage_answers
 from harness.testing.builders import a_model, a_profile, a_trial, a_trial_record
 
@@ -88,3 +91,55 @@ def test_one_model_alone_has_no_stages() -> None:
     group = replace(a_group(a_run()), model=a_model())
 
     assert list(stage_answers(group)) == []
+
+
+PREDICTED = "detect 0.015 0.01 0.02 0.3; crop"
+
+
+def an_emulated_group(predicted: str) -> Group:
+    notes = {PREDICTED_STAGES: predicted, "emulation.relative_uncertainty": "0.5"}
+    return a_group(replace(a_run(), notes=notes), origin=Origin.EMULATED)
+
+
+def with_errors(group: Group, name: str, condition: str = "") -> Estimate:
+    answers = (*stage_answers(group), *latency_answers(group))
+    (one,) = (
+        a for a in answers if (a.measurand.name, a.condition) == (name, condition)
+    )
+    assert isinstance(one, Estimate)
+    return with_model_error(one, group)
+
+
+def test_a_stage_has_the_error_of_its_own_prediction() -> None:
+    one = with_errors(an_emulated_group(PREDICTED), "stage_p50", "stage=detect")
+
+    assert one.instrument_uncertainty == pytest.approx(0.3 * one.value)
+    assert "steps" not in one.method
+
+
+def test_the_whole_says_which_steps_it_leaves_out() -> None:
+    one = with_errors(an_emulated_group(PREDICTED), "latency_p50")
+
+    assert one.instrument_uncertainty == pytest.approx(0.5 * one.value)
+    assert one.method.endswith("without the steps crop")
+
+
+def test_the_share_of_a_stage_is_no_surer_than_the_predictions_behind_it() -> None:
+    group = an_emulated_group("detect 0.015 0.01 0.02 0.3; crop 0.005 0.004 0.007 0.4")
+
+    one = with_errors(group, "stage_share", "stage=detect")
+
+    # s = a/(a + b): u = s·(1 - s)·√(u_a² + u_b²), all relative but the result
+    assert one.value == pytest.approx(0.75)
+    assert one.instrument_uncertainty == pytest.approx(0.75 * 0.25 * 0.5)
+
+
+def test_a_step_says_that_it_is_not_modelled() -> None:
+    (gap,) = (
+        a
+        for a in stage_answers(an_emulated_group(PREDICTED))
+        if a.condition == "stage=crop"
+    )
+
+    assert isinstance(gap, Withheld)
+    assert gap.reason == "step-not-modelled"

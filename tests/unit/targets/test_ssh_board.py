@@ -277,7 +277,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_model(
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(small)],
+        ["mount", "-t", "tmpfs", "-o", "size=2000k", "tmpfs", str(small)],
         capture_output=True,
         check=False,
     )

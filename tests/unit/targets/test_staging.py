@@ -10,13 +10,21 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from harness.domain.plan import Minimum
+from harness.domain.predictedstage import PREDICTED_STAGES, predicted_stages
 from harness.domain.query import Noted, Outcome, QueryBlock, TrialEnded, TrialEvent
-from harness.domain.workload import BuiltStage, InputSpec, ModelArtifact, Stage
+from harness.domain.workload import (
+    BuiltStage,
+    InputSpec,
+    ModelArtifact,
+    Remote,
+    Stage,
+)
 from harness.emulation.graph_cost import cost_of_file
 from harness.emulation.predict import predict
 from harness.plugins import Address
 from harness.schema.profile import load_profile, profile_path
 from harness.targets.emulated import open_target
+from harness.targets.staging import stage_costs
 from harness.testing.builders import a_trial
 
 PROFILE = load_profile(profile_path("commercial"))
@@ -93,3 +101,40 @@ def test_the_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
     notes = {e.key: e.value for e in execute(tmp_path) if isinstance(e, Noted)}
 
     assert "steps=cut" in notes["finding.outside-emulation-domain"]
+
+
+def test_every_stage_has_its_own_prediction_in_the_record_and_a_step_has_none(
+    tmp_path: Path,
+) -> None:
+    notes = {e.key: e.value for e in execute(tmp_path) if isinstance(e, Noted)}
+
+    one, cut, two = predicted_stages(notes[PREDICTED_STAGES])
+    assert (one.name, cut.name, two.name) == ("one", "cut", "two")
+    assert cut.latency_s is None
+    for stage, file in ((one, "a.onnx"), (two, "b.onnx")):
+        alone = predict(PROFILE, cost_of_file(tmp_path / file))
+        assert stage.latency_s == pytest.approx(alone.latency_s, rel=1e-5)
+        assert (stage.low_s, stage.high_s) == pytest.approx(
+            alone.interval_90_s, rel=1e-5
+        )
+        assert stage.relative_uncertainty == pytest.approx(
+            alone.relative_uncertainty, rel=1e-5
+        )
+
+
+def test_a_stage_that_asks_a_service_is_costed_as_what_the_device_does_alone(
+    tmp_path: Path,
+) -> None:
+    model = a_pipeline(tmp_path)
+    first, *others = model.stages
+    remote = Remote(url="http://a/b", timeout_ns=1)
+    asking = replace(first, stage=replace(first.stage, remote=remote))
+    model = replace(model, stages=(asking, *others))
+
+    costs = stage_costs(model, tmp_path)
+
+    assert costs.by_stage == stage_costs(a_pipeline(tmp_path), tmp_path).by_stage
+    (said,) = (
+        f.values for f in costs.predicted(PROFILE).findings if "services" in f.values
+    )
+    assert said == {"steps": "cut", "services": "one"}

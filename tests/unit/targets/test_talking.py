@@ -19,7 +19,7 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
 )
-from harness.domain.scenario import ColdStart, LlmDecode, Scenario
+from harness.domain.scenario import ColdStart, LlmDecode, LlmSustained, Scenario
 from harness.domain.workload import DecoderFacts, ModelArtifact
 from harness.emulation.decoding import DecoderTimes, read_decoder
 from harness.plugins import Address
@@ -28,6 +28,7 @@ from harness.targets.base import Deployment, Target
 from harness.targets.emulated import open_target
 from harness.testing.builders import a_trial
 from harness.testing.decoders import CONTEXT, VOCABULARY, decoder_bytes
+from harness.units import NS_PER_S
 
 PROFILE = load_profile(profile_path("smartphone"))
 TALK = LlmDecode(prompt_tokens=(24,), output_tokens=20, users=(1, 4))
@@ -113,3 +114,19 @@ def test_a_cold_start_holds_process_load_and_a_first_token(path: Path) -> None:
 
     blocks = [e for e in events if isinstance(e, QueryBlock)]
     assert sum(len(b.completed_ns) for b in blocks) == 30
+
+
+def test_a_long_conversation_passes_in_virtual_time(path: Path) -> None:
+    scenario = LlmSustained(
+        duration_ns=120 * NS_PER_S, prompt_tokens=24, output_tokens=20
+    )
+
+    events = execute(path, scenario)
+
+    assert isinstance(events[-1], TrialEnded)
+    assert events[-1].outcome is Outcome.DONE, events[-1].reason
+    blocks = measured(events, 0)
+    begun = blocks[0].scheduled_ns[0]
+    assert blocks[-1].completed_ns[-1] - begun >= 120 * NS_PER_S
+    notes = {e.key: e.value for e in events if isinstance(e, Noted)}
+    assert notes["decode.users"] == "one user"
