@@ -57,8 +57,8 @@ def require_no_host(request: Request) -> None:
         raise UsageError(
             "A run without its link is read by no meter of this machine",
             where=f"--meter {request.meter}",
-            remedy="Record its power with the meter's own program, then: duanping power "
-            "BUNDLE --trace FILE; or with duanping meters capture, then: "
+            remedy="Record its power with the meter's own program, then: duanping "
+            "power BUNDLE --trace FILE; or with duanping meters capture, then: "
             "--trace 'FILE?by=host-stamps'",
         )
 
