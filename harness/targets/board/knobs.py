@@ -224,18 +224,19 @@ class Panel:
         return []
 
     def _phone_knob(self, name: str) -> PhoneKnob:
-        ask = self.kernel.ask if isinstance(self.kernel, PhoneKernel) else _silent
-        return PhoneKnob(name, ask, self.clock)
+        return PhoneKnob(name, self._ask, self.clock)
+
+    def _ask(self, command: str, *words: str) -> str:
+        if isinstance(self.kernel, PhoneKernel):
+            return self.kernel.ask(command, *words)
+        return ""
 
     def _is_phone(self) -> bool:
-        """Ask once: Android answers, and nothing else has that command."""
+        """Ask once whether Android answers."""
         if not self._phone:
-            self._phone.append(self._phone_knob("airplane").read() is not None)
+            said = self._ask("getprop", "ro.build.version.release")
+            self._phone.append(bool(said.strip()))
         return self._phone[0]
-
-
-def _silent(*_: str) -> str:
-    return ""
 
 
 def _text(path: Path) -> str:

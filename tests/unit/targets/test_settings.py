@@ -210,6 +210,8 @@ class Phone:
     def ask(self, command: str, *words: str) -> str:
         keys = {"223": "Asleep", "224": "Awake"}
         match (command, *words):
+            case ("getprop", "ro.build.version.release"):
+                return "14\n"
             case ("settings", "get", "global", "airplane_mode_on"):
                 return f"{self.airplane}\n"
             case ("dumpsys", "power"):
@@ -252,6 +254,16 @@ def test_airplane_mode_outlives_a_restart_and_is_put_back_after_one(
 
     assert phone.airplane == "0"
     assert phone.wakefulness == "Asleep"  # as the start itself left it
+
+
+def test_a_phone_that_hides_its_airplane_mode_is_not_taken_for_one_without_radios(
+    tmp_path: Path,
+) -> None:
+    phone = Phone()
+    phone.airplane = "null"
+
+    with pytest.raises(ConditionNotReached, match="radios cannot be read"):
+        a_phone(tmp_path, phone).reach(Asked(radios="off"))
 
 
 def test_a_phone_that_says_yes_and_does_nothing_is_found_out(tmp_path: Path) -> None:
