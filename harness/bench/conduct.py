@@ -14,7 +14,7 @@ from harness.bench.virtualmeter import metered_virtually
 from harness.clock import Clock
 from harness.domain.board import Board
 from harness.domain.origin import Origin
-from harness.domain.plan import Arm, Plan, Trial
+from harness.domain.plan import Arm, Plan, Trial, is_emulated
 from harness.domain.profile import DeviceProfile
 from harness.domain.query import Outcome, TrialEnded, TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
@@ -181,7 +181,7 @@ def _is_virtual(trial: Trial) -> bool:
 
 def _cool_down(trial: Trial, bench: Bench) -> None:
     pause_ns = bench.plan.preset.cool_down_ns
-    if pause_ns and trial.arm is Arm.DEVICE and not _is_virtual(trial):
+    if pause_ns and trial.arm is Arm.DEVICE and not is_emulated(trial.target):
         bench.clock.wait_until(bench.clock.now_ns() + pause_ns)
 
 

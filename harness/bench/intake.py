@@ -25,7 +25,7 @@ from harness.catalogue.language import (
 )
 from harness.catalogue.pipeline import pipeline_artifact
 from harness.domain.calibration import Calibration
-from harness.domain.plan import Boundary, Plan, Supply
+from harness.domain.plan import Boundary, Plan, Supply, is_timed
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import ColdStart, LlmDecode, SingleStream
@@ -117,6 +117,13 @@ def host_scheme() -> Scheme:
     return Scheme.U8S8 if is_x86 else Scheme.S8S8
 
 
+def _device_scheme(target: str, profile: DeviceProfile) -> Scheme:
+    """Say which quantisation the integer kernels want where the device's model runs."""
+    if target.startswith(LOCAL):
+        return host_scheme()
+    return profile.scheme if is_timed(target) else Scheme.S8S8
+
+
 def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     """Read profile, suite and lab, build or vet the models, and lay out the plan.
 
@@ -132,7 +139,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
         require_no_link(Address.parse(target))
 
     suite, suite_sha256 = _suite(request, profile)
-    device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
+    device_scheme = _device_scheme(target, profile)
     device = _models(request, suite, device_scheme, on_progress)
     if target.startswith(LOCAL):
         _require_provider(request.provider, device)
@@ -206,6 +213,15 @@ def _meter(
 ) -> MeterUse | None:
     """Say what reads the device's power; only a simulated meter can read a model."""
     address = request.meter or lab.meters.get(profile.name, "")
+    if not is_timed(target):
+        if request.meter:
+            raise Unsupported(
+                "No meter can read an emulated processor: power is of this machine, "
+                "which emulates it",
+                where=request.meter,
+                remedy="Leave --meter out, or measure a real board.",
+            )
+        address = ""
     if target.startswith(EMULATED) and not is_simulated(address):
         if request.meter:
             raise Unsupported(

@@ -99,6 +99,8 @@ CODES: frozenset[str] = frozenset(
         "not-quantised",
         # what the device model says of itself
         "emulated",
+        "emulated-processor",
+        "kernels-disagree",
         "emulation-not-validated",
         "outside-emulation-domain",
         "operator-unknown",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness.domain.labelled import Metric, Source
-from harness.domain.reading import ReadingBlock
+from harness.domain.reading import MEMORY, ReadingBlock
 
 
 class Phase(StrEnum):
@@ -81,12 +81,13 @@ class ModelLoaded:
 
     `quantised_nodes` of `quantisable_nodes` (convolutions, matrix products) run as
     fused integer kernels after the runtime's own optimisation; None: not read.
-    `placement` counts nodes per execution provider.
+    `placement` counts nodes per execution provider. `load_ns` is None where the
+    trial's clock is `UNTIMED`.
     """
 
     trial: str
     sha256: str
-    load_ns: int
+    load_ns: int | None
     quantised_nodes: int | None = None
     quantisable_nodes: int | None = None
     placement: dict[str, int] = field(default_factory=dict)
@@ -179,6 +180,62 @@ class MemoryMeasured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstructionsCounted:
+    """Instructions that an emulated processor executed, process by process.
+
+    Each process starts, loads the model, computes `fewer` or `more` inferences and
+    ends; its count is of all of that, so what a start and a load cost cancels in the
+    difference of two counts. A count is no time, and no time follows from it: how long
+    an instruction takes depends on what an emulator does not have (pipeline, caches,
+    clock).
+    """
+
+    trial: str
+    model: str
+    """Name of the model among the plan's: the trial's own, or its float32 parent."""
+    processor: str
+    """The processor that is emulated, as the emulator names it: ``cortex-a76``."""
+    fewer: int
+    more: int
+    counts_fewer: tuple[int, ...]
+    counts_more: tuple[int, ...]
+    """As many as `counts_fewer`: each round is a process of either kind."""
+    kind: Literal["InstructionsCounted"] = "InstructionsCounted"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fewer < self.more:
+            raise ValueError("a difference needs two numbers of inferences")
+        if not self.counts_fewer or len(self.counts_fewer) != len(self.counts_more):
+            raise ValueError("each round has two counts, and there is at least one")
+        pairs = zip(self.counts_fewer, self.counts_more, strict=True)
+        if any(not 0 < fewer < more for fewer, more in pairs):
+            raise ValueError("more inferences take more instructions")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelsCompared:
+    """Outputs of one model by an emulated processor's kernels and by this machine's.
+
+    The same file on the same inputs. `identical` of `items` inputs have the same
+    outputs bit by bit. `largest_difference` is that of any two values of the outputs,
+    `largest_value` the largest magnitude among this machine's.
+    """
+
+    trial: str
+    model: str
+    processor: str
+    items: int
+    identical: int
+    largest_difference: float
+    largest_value: float
+    kind: Literal["KernelsCompared"] = "KernelsCompared"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.identical <= self.items or self.items < 1:
+            raise ValueError("as many inputs at most are identical as there are")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputsChecked:
     """What came out of the model: sampled timed queries against untimed ones.
 
@@ -197,6 +254,10 @@ class OutputsChecked:
 
 HOST_CLOCK = "monotonic"
 """Name of the host's own clock, which also stamps readings as they arrive."""
+UNTIMED = "untimed"
+"""Name of the clock of a trial that has none: its target computes what a device would
+compute, and not in the time that the device takes. Such a trial has no queries, no
+phases, no power and no load: whatever says when or how long."""
 CLOCK_PAIRS = "clock.pairs"
 """Key of the note that holds pairs of readings of a board's and the host's clock:
 ``host_ns board_ns u_ns`` a pair, in order of time, ``;`` between them."""
@@ -304,9 +365,33 @@ TrialEvent = (
     | QueryBlock
     | ReadingsTaken
     | MemoryMeasured
+    | InstructionsCounted
+    | KernelsCompared
     | OutputsChecked
     | ItemsScored
     | RepeatsProbed
     | Noted
     | TrialEnded
 )
+
+
+def says_a_time(event: TrialEvent) -> bool:
+    """Say whether an event tells when, how long or at what power something happened.
+
+    Readings of memory tell how much; what they are stamped with is the host's clock.
+    """
+    match event:
+        case ModelLoaded():
+            return event.load_ns is not None
+        case ReadingsTaken():
+            return event.block.channel.name != MEMORY
+        case (
+            PhaseEntered()
+            | PulsesMade()
+            | OverheadMeasured()
+            | QueryBlock()
+            | RepeatsProbed()
+        ):
+            return True
+        case _:
+            return False

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from harness.domain.origin import Origin
 
+MEMORY = "rss"
+"""Name of the channel of a process's resident set."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from harness.domain.finding import Finding
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
+    InstructionsCounted,
     ItemsScored,
+    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Outcome,
@@ -63,6 +65,9 @@ class TrialRecord:
     scored: tuple[ItemsScored, ...] = ()
     """Answers to items, of each source at most once."""
     repeats: RepeatsProbed | None = None
+    counted: tuple[InstructionsCounted, ...] = ()
+    """Of an emulated processor: each model that was counted on each of them."""
+    compared: tuple[KernelsCompared, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
     started_at: str = ""
     """Wall-clock UTC, ISO 8601, for people."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.domain.estimate import Estimate, Withheld
+from harness.domain.estimate import NEEDS_NO_TIME, Estimate, Withheld
 from harness.domain.finding import Validity
 from harness.domain.origin import EvidenceClass, Origin
 from harness.domain.plan import Arm, Plan, Trial
@@ -97,6 +97,8 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
     if not requirement.measurand:
         return f"needs-{requirement.needs}" if requirement.needs else "no-estimate"
     plan = facts.plan
+    if not plan.is_timed and requirement.measurand not in NEEDS_NO_TIME:
+        return "not-timed"
     # where a row names a size, any model of that size is what it is about
     has_reference = not requirement.least_parameters
     is_relative = requirement.kind is Kind.RELATIVE and has_reference

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
+    InstructionsCounted,
     ItemsScored,
+    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Noted,
@@ -176,6 +178,8 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         outputs=_last(attempt, OutputsChecked),
         scored=tuple(e for e in attempt.events if isinstance(e, ItemsScored)),
         repeats=_last(attempt, RepeatsProbed),
+        counted=tuple(e for e in attempt.events if isinstance(e, InstructionsCounted)),
+        compared=tuple(e for e in attempt.events if isinstance(e, KernelsCompared)),
         notes={e.key: e.value for e in attempt.events if isinstance(e, Noted)},
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,

@@ -10,7 +10,9 @@ from typing import Any
 
 from harness.domain.finding import CODES, Finding
 from harness.domain.query import (
+    InstructionsCounted,
     ItemsScored,
+    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Noted,
@@ -36,6 +38,8 @@ PlainEvent = (
     | ModelLoaded
     | OverheadMeasured
     | MemoryMeasured
+    | InstructionsCounted
+    | KernelsCompared
     | OutputsChecked
     | ItemsScored
     | RepeatsProbed
@@ -50,6 +54,8 @@ _EVENTS: dict[str, type[PlainEvent]] = {
     "ModelLoaded": ModelLoaded,
     "OverheadMeasured": OverheadMeasured,
     "MemoryMeasured": MemoryMeasured,
+    "InstructionsCounted": InstructionsCounted,
+    "KernelsCompared": KernelsCompared,
     "OutputsChecked": OutputsChecked,
     "ItemsScored": ItemsScored,
     "RepeatsProbed": RepeatsProbed,

@@ -87,8 +87,8 @@ def accuracy_answers(group: Group) -> Iterator[Answer]:
     if not scored:
         return
     events = {event.source: event for event in scored[0].scored}
-    # an emulated device answers nothing: its file was answered here
-    is_emulated = group.origin is Origin.EMULATED
+    # a model of a device answers nothing: its file was answered here
+    is_emulated = group.origin is Origin.EMULATED and Source.SESSION not in events
     own = events.get(Source.REFERENCE if is_emulated else Source.SESSION)
     parent = events.get(Source.PARENT)
     if own is None or own.items < group.labelled.items:

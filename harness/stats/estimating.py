@@ -15,7 +15,14 @@ from harness.domain.scenario import (
 from harness.stats.accuracy import accuracy_answers
 from harness.stats.decodecost import ENERGY, context_memory, token_energy
 from harness.stats.energy import as_read, energy_answers, energy_names
-from harness.stats.group import TRIAL_FAILED, Answer, Group, groups_of
+from harness.stats.group import (
+    NOT_TIMED,
+    TRIAL_FAILED,
+    Answer,
+    Group,
+    groups_of,
+)
+from harness.stats.instructions import OWN, instruction_answers
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
 from harness.stats.misses import miss_answer
@@ -46,6 +53,9 @@ def estimate(
 
 def _answers(group: Group) -> Iterator[Answer]:
     yield file_size(group)
+    if not group.is_timed:
+        yield from _answers_without_time(group)
+        return
     if not group.trials:
         yield from (group.withhold(name, TRIAL_FAILED) for name in _expected(group))
         return
@@ -71,6 +81,20 @@ def _answers(group: Group) -> Iterator[Answer]:
             yield from energy_answers(group)
         case _:
             yield from energy_answers(group)
+
+
+def _answers_without_time(group: Group) -> Iterator[Answer]:
+    """Give what a target without time can answer, and name what it cannot.
+
+    Nothing is looked for among queries or readings, whatever the record holds.
+    """
+    if group.trials:
+        yield from instruction_answers(group)
+        yield from memory_answers(group)
+        yield from accuracy_answers(group)
+    else:
+        yield group.withhold(OWN, TRIAL_FAILED)
+    yield from (group.withhold(name, NOT_TIMED) for name in _expected(group))
 
 
 def _expected(group: Group) -> tuple[str, ...]:

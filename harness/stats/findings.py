@@ -30,6 +30,7 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
 
     `estimates` are those of the same record (`estimating.estimate`).
     """
+    timed = [group for group in groups_of(record) if group.is_timed]
     found = [
         *record.findings,
         *_about_run(record),
@@ -37,9 +38,9 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
         *_spreads(estimates),
         *(one for trial in record.trials for one in check_trial(record, trial)),
         *_not_executed(record),
-        *(one for group in groups_of(record) for one in check_group(group)),
+        *(one for group in timed for one in check_group(group)),
         *check_answers(record, estimates),
-        *(one for group in groups_of(record) for one in check_linear(group)),
+        *(one for group in timed for one in check_linear(group)),
     ]
     unique: dict[tuple[str, ...], Finding] = {}
     for one in found:
@@ -61,7 +62,15 @@ def _about_run(record: RunRecord) -> Iterator[Finding]:
     plan = record.plan
     device = [trial for trial in plan.trials if trial.arm is Arm.DEVICE]
     origins = {origin_of(record, trial) for trial in device}
-    if Origin.EMULATED in origins:
+    if Origin.EMULATED in origins and not plan.is_timed:
+        processors = {c.processor for t in record.trials for c in t.counted}
+        yield finding(
+            "emulated-processor",
+            "run",
+            profile=plan.profile.name,
+            processors=", ".join(sorted(processors)) or "–",
+        )
+    elif Origin.EMULATED in origins:
         form = plan.profile.emulation.form if plan.profile.emulation else ""
         yield finding("emulated", "run", profile=plan.profile.name, model=form)
     seeded = sorted(model.name for model in plan.models if not model.is_trained)
