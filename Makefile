@@ -8,11 +8,14 @@ DEVICE ?= wearable
 PRESET ?= quick
 OPTIONS = $(if $(TARGET),--target '$(TARGET)') $(if $(METER),--meter '$(METER)') $(if $(MODEL),--model '$(MODEL)') $(if $(GATE),--gate $(GATE)) $(ARGS)
 
-.PHONY: bench test check perf doctor format lock train clean help
+.PHONY: bench agents test check perf doctor format lock train clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## run the benchmark: DEVICE= PRESET= TARGET= METER= MODEL= GATE= ARGS=
 	@$(BIN)/duanping run --device '$(DEVICE)' --preset '$(PRESET)' $(OPTIONS)
+
+agents: $(VENV)/.installed ## build the C runner for boards and phones without Python: ARGS=aarch64
+	@$(BIN)/python -m harness.targets.runner $(ARGS)
 
 doctor: $(VENV)/.installed ## look at this machine and say what would disturb a measurement
 	@$(BIN)/duanping doctor

@@ -8,19 +8,14 @@ they are not. After the window each kept output is held against a plain call.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 
 from harness.domain.query import OutputsChecked
 from harness.runtimes.base import Feeds, Session, Tensor
 
-STRIDE = 5
-"""One query of so many is looked at: above the 10 % of the method, section 6, also
-where a window ends in the middle of a stride."""
 RELATIVE_TOLERANCE = 1e-4
 """Of the largest magnitude in the tensor: reals may be summed in another order."""
-_ROUNDS = 997
 _KEPT_BYTES = 16 * 1024**2
 """Memory for kept outputs, beyond the two that are always kept."""
 _KEPT_AT_LEAST = 2
@@ -94,17 +89,6 @@ class OutputCheck:
         size = sum(tensor.nbytes for tensor in outputs)
         is_affordable = size * (len(self.kept) + 1) <= _KEPT_BYTES
         return is_affordable or len(self.kept) < _KEPT_AT_LEAST
-
-
-def chosen(seed: int) -> list[bool]:
-    """Draw which queries are looked at: one of every five, the very first among them.
-
-    The list is to be gone round; its length shares no factor with that of an order.
-    """
-    at = np.random.default_rng(seed).integers(0, STRIDE, _ROUNDS)
-    at[0] = 0
-    rows = np.arange(STRIDE) == at[:, np.newaxis]
-    return [bool(is_chosen) for is_chosen in chain.from_iterable(rows)]
 
 
 def agree(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.agent.workbench import QueryInputs, bind
+from harness.agent.workbench import bind
 from harness.clock import Clock
 from harness.domain.plan import Trial
 from harness.domain.query import OverheadMeasured
 from harness.loadgen.pump import Query, Times, time_back_to_back
-from harness.runtimes.base import ModelFile, Runtime, Tensor
-from harness.runtimes.onnxbytes import identity_model
+from harness.runtimes.base import ModelFile, Runtime
+from harness.runtimes.queries import QueryInputs, identity_of
 
 _QUERIES = 5000
 _WARM_UP = 2000
@@ -28,9 +28,7 @@ def measure_overhead(
     For large inputs the figure holds the copy of the input too, so it bounds the
     harness's cost from above.
     """
-    feeds = inputs[0].last
-    shapes = [(name, _type_of(t), tuple(t.shape)) for name, t in feeds.items()]
-    model = ModelFile(data=identity_model(shapes), folder=Path("/nonexistent"))
+    model = ModelFile(data=identity_of(inputs[0]), folder=Path("/nonexistent"))
     with runtime.load(model, trial.settings) as session:
         calls = cycle([bind(session, one)[0] for one in inputs])
         _time(calls, clock, _WARM_UP)
@@ -46,10 +44,6 @@ def measure_overhead(
         latency_p90_ns=round(float(np.quantile(latencies, 0.9))),
         gap_p50_ns=round(float(np.quantile(gaps, 0.5))),
     )
-
-
-def _type_of(tensor: Tensor) -> str:
-    return "str" if tensor.dtype.kind == "U" else str(tensor.dtype)
 
 
 def _time(calls: Iterator[Query], clock: Clock, rows: int) -> Times:

@@ -14,16 +14,10 @@ from typing import assert_never
 
 import numpy as np
 
-from harness.agent.answering import answer_all, samples_of, score_answers
 from harness.agent.overhead import measure_overhead
-from harness.agent.repeats import is_probed, probe_repeats
+from harness.agent.repeats import probe_repeats
 from harness.agent.talk import TalkBench
-from harness.agent.workbench import (
-    QueryInputs,
-    Workbench,
-    prepare_inputs,
-    read_model,
-)
+from harness.agent.workbench import Workbench, read_model
 from harness.clock import Clock
 from harness.domain.labelled import Source
 from harness.domain.query import (
@@ -43,8 +37,15 @@ from harness.loadgen.machine import samples_per_query
 from harness.loadgen.pump import BLOCK_ROWS, Launch, run_trial
 from harness.loadgen.transcript import Speaker
 from harness.loadgen.wire import Order, Task
-from harness.runtimes.base import Inspection, ModelFile, Runtime
+from harness.runtimes.base import Inspection, ModelFile, Runtime, Session
 from harness.runtimes.feeds import SampleLibrary, open_library
+from harness.runtimes.queries import (
+    QueryInputs,
+    answered_samples,
+    is_probed,
+    prepare_inputs,
+)
+from harness.scoring.answers import Answers, Scoring, score_answers
 
 
 def serve(order_line: bytes, write: Callable[[bytes], object], clock: Clock) -> None:
@@ -231,16 +232,17 @@ def _afterwards(
 ) -> None:
     """Score what was kept of the window, then all items, then look for a memory."""
     order, trial, session = desk.order, desk.order.trial, bench.session
+    scoring = _scoring(order)
     at_ns = desk.clock.now_ns()
     desk.voice.say(PhaseEntered(trial=trial.id, phase=Phase.AFTERWARDS, at_ns=at_ns))
     bench.settle()
     if bench.states.is_empty:
-        for event in score_answers(order, library, Source.WINDOW, bench.kept):
+        for event in score_answers(scoring, library, Source.WINDOW, bench.kept):
             desk.voice.say(event)
     if not bench.states.is_empty or (trial.is_scored and library.items):
         # answers in the window went on from a state; these start at zero
-        answers = answer_all(session, library, samples_of(order, library))
-        for event in score_answers(order, library, Source.SESSION, answers):
+        answers = _answers(order, library, session)
+        for event in score_answers(scoring, library, Source.SESSION, answers):
             desk.voice.say(event)
     if is_probed(trial):
         probed = probe_repeats(trial, session, library, inputs, desk.clock)
@@ -256,9 +258,23 @@ def _answer(desk: _Desk) -> None:
         desk.runtime.explained(order.model_name or order.trial.model),
         desk.runtime.load(model, settings) as session,
     ):
-        answers = answer_all(session, library, samples_of(order, library))
-        for event in score_answers(order, library, order.source, answers):
+        answers = _answers(order, library, session)
+        for event in score_answers(_scoring(order), library, order.source, answers):
             desk.voice.say(event)
+
+
+def _answers(order: Order, library: SampleLibrary, session: Session) -> Answers:
+    """Answer samples by number, one after the other, untimed."""
+    for number in answered_samples(library, order.items):
+        yield (number,), session.compute(library.sample(number))
+
+
+def _scoring(order: Order) -> Scoring:
+    return Scoring(
+        trial=order.trial.id,
+        model=order.model_name or order.trial.model,
+        labelled=order.labelled,
+    )
 
 
 def _library(order: Order) -> SampleLibrary:

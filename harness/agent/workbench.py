@@ -3,13 +3,10 @@
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-import numpy as np
-
-from harness.agent.outputs import OutputCheck, chosen
+from harness.agent.outputs import OutputCheck
 from harness.agent.pin import Pin
 from harness.agent.pipeline import PipelineSession, open_stages
 from harness.agent.states import States, states_of
@@ -18,6 +15,7 @@ from harness.clock import Clock
 from harness.domain.query import ModelLoaded, OutputsChecked, Phase
 from harness.errors import DeployMismatch
 from harness.links.filedigest import digest_of, model_files
+from harness.loadgen.draws import chosen, seeded_order
 from harness.loadgen.pump import Query
 from harness.loadgen.wire import Order
 from harness.runtimes.base import (
@@ -28,47 +26,9 @@ from harness.runtimes.base import (
     Session,
     Tensor,
 )
-from harness.runtimes.feeds import SampleLibrary
+from harness.runtimes.queries import QueryInputs
 
 STATELESS = states_of(())
-_ROUNDS = 64
-"""Shuffled rounds before an order repeats itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryInputs:
-    """What one prepared query takes: a batch, or samples that are executed in turn."""
-
-    calls: tuple[Feeds, ...]
-    last_samples: tuple[int, ...] = ()
-    """Numbers of the samples in the last call."""
-
-    @property
-    def last(self) -> Feeds:
-        """Inputs of the last call, whose outputs are there when the query is done."""
-        return self.calls[-1]
-
-
-def prepare_inputs(
-    library: SampleLibrary, samples_per_query: int, sets: int
-) -> tuple[QueryInputs, ...]:
-    """Make the inputs of `sets` distinct queries of that many samples."""
-    numbers = range(0, sets * samples_per_query, samples_per_query)
-    if library.is_batched:
-        return tuple(
-            QueryInputs(
-                calls=(library.batch(n, samples_per_query),),
-                last_samples=tuple(range(n, n + samples_per_query)),
-            )
-            for n in numbers
-        )
-    return tuple(
-        QueryInputs(
-            calls=tuple(library.sample(n + i) for i in range(samples_per_query)),
-            last_samples=(n + samples_per_query - 1,),
-        )
-        for n in numbers
-    )
 
 
 def bind(
@@ -169,7 +129,7 @@ class Workbench:
         if not self._queries:
             session, states = self._loaded(), self.states
             self._queries = [bind(session, one, states) for one in self._inputs]
-        order = _seeded_order(self._order.trial.seeds.order, len(self._queries))
+        order = seeded_order(self._order.trial.seeds.order, len(self._queries))
         if phase is not Phase.MEASURED:
             return self._warm(order)
         is_batch = len(self._inputs[0].calls) == 1
@@ -253,12 +213,6 @@ class Workbench:
         if self._session is None:
             raise ValueError("queries before the model was loaded")
         return self._session
-
-
-def _seeded_order(seed: int, queries: int) -> list[int]:
-    generator = np.random.default_rng(seed)
-    rounds = [generator.permutation(queries) for _ in range(_ROUNDS)]
-    return [int(number) for number in np.concatenate(rounds)]
 
 
 def _in_turn(calls: Sequence[Query]) -> Query:

@@ -315,6 +315,30 @@ class ItemsScored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenTensor:
+    """One output as its bytes: little-endian, in C order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    base64: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersGiven:
+    """The outputs of one call, from an agent that cannot score them; never recorded.
+
+    The host makes them into `ItemsScored` as they come.
+    """
+
+    trial: str
+    source: Source
+    numbers: tuple[int, ...]
+    """Samples in the call."""
+    outputs: tuple[GivenTensor, ...]
+    kind: Literal["AnswersGiven"] = "AnswersGiven"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatsProbed:
     """Latencies in ns of one input again and again, and of inputs never seen before.
 
@@ -373,6 +397,9 @@ TrialEvent = (
     | Noted
     | TrialEnded
 )
+"""What a record holds."""
+LinkEvent = TrialEvent | AnswersGiven
+"""What an agent says over its link."""
 
 
 def says_a_time(event: TrialEvent) -> bool:

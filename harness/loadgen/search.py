@@ -12,7 +12,7 @@ _FIRST_SHARE = 0.7
 """Share of the back-to-back rate that is tried first: queues grow quickly above."""
 _UP = 1.5
 _DOWN = 0.5
-_PROBES_AT_MOST = 20
+PROBES_AT_MOST = 20
 _HOPELESS_SHARE = 1.0 / 64.0
 """Below this share of the back-to-back rate the bound itself is out of reach."""
 
@@ -43,7 +43,7 @@ class Search:
     @property
     def is_over(self) -> bool:
         """Say whether no further probe is worth its time."""
-        if self.probe >= _PROBES_AT_MOST:
+        if self.probe >= PROBES_AT_MOST:
             return True
         if self.kept_hz is None:
             return self.rate_hz < self.floor_hz

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.domain.query import TrialEvent
+from harness.domain.query import LinkEvent
 from harness.errors import LinkError
 from harness.loadgen import wire
 
@@ -42,7 +42,7 @@ class Speaker:
         """Say who is there."""
         self._say({"line": "hello", "facts": dict(facts)})
 
-    def event(self, event: TrialEvent) -> None:
+    def event(self, event: LinkEvent) -> None:
         """Say what happened."""
         plain = wire.encode_event(event)
         self._say({"line": "event", "seq": self._count, "event": plain})
@@ -67,7 +67,7 @@ class Listener:
         self._digest = hashlib.sha256()
         self._has_hello = False
 
-    def take(self, data: bytes) -> Hello | TrialEvent | Done:
+    def take(self, data: bytes) -> Hello | LinkEvent | Done:
         """Read the next line, with its end.
 
         Raises LinkError for a line that is not understood or out of turn, and for a

@@ -21,12 +21,13 @@ from harness.domain import query as events
 from harness.domain import scenario as scenarios
 from harness.domain.labelled import LabelledData, Source
 from harness.domain.plan import Trial
-from harness.domain.query import TrialEvent
+from harness.domain.query import LinkEvent
 from harness.domain.workload import BuiltStage, DecoderFacts, InputSpec
 from harness.errors import LinkError
+from harness.loadgen.prepared import Prepared
 
-_EVENTS: dict[str, type[TrialEvent]] = {
-    form.__name__: form for form in get_args(events.TrialEvent)
+_EVENTS: dict[str, type[LinkEvent]] = {
+    form.__name__: form for form in get_args(events.LinkEvent)
 }
 
 
@@ -72,18 +73,20 @@ class Order:
     """Samples that `Task.ANSWER` answers; empty: all labelled ones, or a few drawn."""
     spawned_ns: int = 0
     """When the process was started, on the host's monotonic clock."""
+    prepared: Prepared | None = None
+    """For an agent without numpy, what the host has drawn; None: it draws itself."""
 
 
-def encode_event(event: TrialEvent) -> dict[str, Any]:
+def encode_event(event: LinkEvent) -> dict[str, Any]:
     """Give an event as JSON values."""
     plain: dict[str, Any] = to_plain(event)
     return plain
 
 
-def decode_event(plain: dict[str, Any]) -> TrialEvent:
+def decode_event(plain: dict[str, Any]) -> LinkEvent:
     """Read an event. Raises LinkError for what is none."""
     try:
-        event: TrialEvent = build(_EVENTS[plain["kind"]], plain)
+        event: LinkEvent = build(_EVENTS[plain["kind"]], plain)
     except (KeyError, TypeError, ValueError) as error:
         raise _not_understood(f"an event ({error!r})") from error
     return event

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from harness.clock import Clock, Deadline
 from harness.domain.query import (
+    LinkEvent,
     Outcome,
     QueryBlock,
     ReadingsTaken,
     TrialEnded,
-    TrialEvent,
 )
 from harness.domain.reading import ReadingBlock
 from harness.errors import LinkClosed, LinkError, LinkTimeout
@@ -56,7 +56,7 @@ class Place:
     """Counts processes that the kernel has killed for memory."""
 
 
-def live(order: Order, place: Place) -> Generator[TrialEvent, None, None]:
+def live(order: Order, place: Place) -> Generator[LinkEvent, None, None]:
     """Start an agent, have it carry the order out, and end it; yields its events.
 
     Every ending becomes a TrialEnded, which is the last event: a crash, a hang, a kill
@@ -105,7 +105,7 @@ class _Watch:
         self.taken_ns = self.clock.now_ns()
         self.end(Outcome.CRASHED, "The agent was done without saying how it ended")
 
-    def follow(self, talk: Conversation) -> Iterator[TrialEvent]:
+    def follow(self, talk: Conversation) -> Iterator[LinkEvent]:
         """Yield events, with readings between them; TrialEnded is kept back."""
         for heard in talk.answers():
             match heard:
@@ -121,7 +121,7 @@ class _Watch:
             if self.clock.now_ns() - self.taken_ns > _READINGS_EVERY_NS:
                 yield from self.readings()
 
-    def rest(self, talk: Conversation) -> Iterator[TrialEvent]:
+    def rest(self, talk: Conversation) -> Iterator[LinkEvent]:
         """Yield what was said before the agent was killed and is not yet heard."""
         try:
             yield from self.follow(talk)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.clock import Clock, Deadline
-from harness.domain.query import Outcome, TrialEvent
+from harness.domain.query import LinkEvent, Outcome
 from harness.errors import LinkTimeout
 from harness.links.pipe import ChildLink
 from harness.loadgen.transcript import Done, Hello, Listener
@@ -33,7 +33,7 @@ class Conversation:
         """Send the order. Raises LinkClosed where nobody is there to take it."""
         self._link.write(order)
 
-    def answers(self) -> Iterator[TrialEvent | Hello | Tick]:
+    def answers(self) -> Iterator[LinkEvent | Hello | Tick]:
         """Yield what is heard, up to ``done``; may be called again after a break.
 
         Raises LinkTimeout after so many seconds of silence, LinkClosed where the agent

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clock import Clock, Deadline
-from harness.domain.query import TrialEnded, TrialEvent
+from harness.domain.query import LinkEvent, TrialEnded
 from harness.errors import LinkClosed, LinkError, LinkTimeout, TargetError
 from harness.links.shell import LineLink, Shell
 from harness.loadgen.transcript import Done, Hello, Listener
@@ -47,7 +47,7 @@ class Follower:
     _offset: int = 0
     _ended: TrialEnded | None = None
 
-    def events(self) -> Generator[TrialEvent, None, None]:
+    def events(self) -> Generator[LinkEvent, None, None]:
         """Yield events; the trial's end only once ``done`` has confirmed all of them.
 
         Raises LinkClosed where the link stays away or nothing is ever said over it,
@@ -112,7 +112,7 @@ class Follower:
                 case _:
                     pass  # a login script's greeting
 
-    def _heard_over(self, link: LineLink) -> Iterator[TrialEvent]:
+    def _heard_over(self, link: LineLink) -> Iterator[LinkEvent]:
         """Yield what comes over one link; tells the board when all is taken."""
         is_followed = False
         if self.is_interrupted:
@@ -131,7 +131,7 @@ class Follower:
                 link.write(b"stop\n")
             raise
 
-    def _answers(self, link: LineLink) -> Iterator[TrialEvent]:
+    def _answers(self, link: LineLink) -> Iterator[LinkEvent]:
         silence = Deadline.after(SILENCE_S, self.clock)
         beat = Deadline.after(0.0, self.clock)
         while True:
@@ -158,7 +158,7 @@ class Follower:
                 case _:
                     pass  # the relay's beat, or a login script's greeting
 
-    def _take(self, line: bytes) -> Iterator[TrialEvent]:
+    def _take(self, line: bytes) -> Iterator[LinkEvent]:
         """Take a line of the journal; the trial's end is kept until ``done``."""
         self._offset += len(line)
         match self._listener.take(line):

@@ -25,6 +25,7 @@ MODULES = (
     "meters/kernelsampler.py",
     "targets/__init__.py",
     "targets/agentlife.py",
+    "targets/answered.py",
     "targets/apart.py",
     "targets/base.py",
     "targets/conversation.py",

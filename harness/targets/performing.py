@@ -24,9 +24,11 @@ from harness.domain.query import (
 )
 from harness.domain.scenario import ColdStart, LlmDecode, Periodic
 from harness.loadgen.machine import cold_starts
+from harness.loadgen.prepared import Prepared
 from harness.loadgen.pulses import PulsePlan
 from harness.loadgen.wire import Order, Task
 from harness.targets.agentlife import Place, live
+from harness.targets.answered import with_scores
 from harness.targets.base import Deployment
 from harness.units import NS_PER_S
 
@@ -43,14 +45,19 @@ class _Inspected:
 
 
 class Performer:
-    """Executes trials, each agent in the place that `place` gives for its trial."""
+    """Executes trials, each agent in the place that `place` gives for its trial.
+
+    `prepare` draws for agents that have no numpy; None: they draw themselves.
+    """
 
     def __init__(
         self,
         clock: Clock,
         place: Callable[[Trial], Place],
         opener: Callable[[str], str],
+        prepare: Callable[[Task, Trial, Deployment], Prepared | None] | None = None,
     ) -> None:
+        self._prepare = prepare
         self._clock = clock
         self._place = place
         self._opener = opener
@@ -96,7 +103,8 @@ class Performer:
             source=source,
             model_name=on.model.name,
         )
-        for event in live(order, self._place(plain)):
+        life = live(order, self._place(plain))
+        for event in with_scores(life, trial, on, on.model.name):
             match event:
                 case ItemsScored() | Noted():
                     yield event
@@ -156,7 +164,7 @@ class Performer:
     ) -> Iterator[TrialEvent]:
         """Let one agent live, and add what was inspected to what it loaded."""
         with closing(live(self._order(task, trial, on), self._place(trial))) as life:
-            for event in life:
+            for event in with_scores(life, trial, on):
                 if isinstance(event, ModelLoaded):
                     yield from _loaded_as_inspected(event, inspected)
                 else:
@@ -175,6 +183,7 @@ class Performer:
             stages=on.model.stages,
             samples_path=str(on.samples) if on.samples else None,
             labelled=on.labelled,
+            prepared=self._prepare(task, trial, on) if self._prepare else None,
         )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from harness.agent.outputs import OutputCheck, agree, chosen
+from harness.agent.outputs import OutputCheck, agree
+from harness.loadgen.draws import chosen
 from harness.runtimes.base import BoundQuery, Feeds, Tensor
 
 
