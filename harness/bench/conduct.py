@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness import plugins
 from harness.bench.answering import Answering, labelled_as_planned
+from harness.bench.counting import parent_counts
 from harness.bench.memoryguard import why_too_large
 from harness.bench.metering import Metering
 from harness.bench.virtualmeter import metered_virtually
@@ -149,6 +150,7 @@ def _events(
     for event in _told(trial, target, on, bench):
         if isinstance(event, TrialEnded) and event.outcome is Outcome.DONE:
             yield from answering.events(trial)
+            yield from parent_counts(trial, target, bench.plan, bench.paths)
         yield event
 
 

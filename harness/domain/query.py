@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness.domain.labelled import Metric, Source
-from harness.domain.reading import MEMORY, ReadingBlock
+from harness.domain.reading import ReadingBlock
 
 
 class Phase(StrEnum):
@@ -405,18 +405,17 @@ LinkEvent = TrialEvent | AnswersGiven
 def says_a_time(event: TrialEvent) -> bool:
     """Say whether an event tells when, how long or at what power something happened.
 
-    Readings of memory tell how much; what they are stamped with is the host's clock.
+    Readings are stamped, so any of them does.
     """
     match event:
         case ModelLoaded():
             return event.load_ns is not None
-        case ReadingsTaken():
-            return event.block.channel.name != MEMORY
         case (
             PhaseEntered()
             | PulsesMade()
             | OverheadMeasured()
             | QueryBlock()
+            | ReadingsTaken()
             | RepeatsProbed()
         ):
             return True

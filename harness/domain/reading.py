@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from harness.domain.origin import Origin
 
-MEMORY = "rss"
-"""Name of the channel of a process's resident set."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.domain.origin import Origin
 from harness.domain.plan import Plan, is_timed
 from harness.domain.query import ModelLoaded, says_a_time
-from harness.domain.reading import MEMORY, ReadingBlock
+from harness.domain.reading import ReadingBlock
 from harness.domain.record import FileEntry, LabInfo, Queries
 from harness.errors import DigestMismatch, EvidenceError, Unverifiable
 from harness.record.digest import digest_of
@@ -232,8 +232,8 @@ def _origin_faults(account: Account) -> Iterator[EvidenceError]:
 def _tells_time(
     attempt: Attempt, queries: Queries | None, readings: tuple[ReadingBlock, ...]
 ) -> bool:
-    is_read = any(block.channel.name != MEMORY for block in readings)
-    return queries is not None or is_read or any(map(says_a_time, attempt.events))
+    is_stamped = queries is not None or bool(readings)
+    return is_stamped or any(map(says_a_time, attempt.events))
 
 
 def _impossible_queries(queries: Queries) -> Iterator[str]:

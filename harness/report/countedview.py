@@ -36,7 +36,7 @@ class CountedView:
 
 def counted_view(record: RunRecord, assessment: Assessment) -> CountedView | None:
     """Prepare what was counted; None where nothing was."""
-    rows = tuple(_rows(record, assessment))
+    rows = tuple(counted_rows(record, assessment))
     if not rows:
         return None
     bars = [
@@ -50,7 +50,8 @@ def counted_view(record: RunRecord, assessment: Assessment) -> CountedView | Non
     return CountedView(rows=rows, image=instructions(bars))
 
 
-def _rows(record: RunRecord, assessment: Assessment) -> Iterator[CountedRow]:
+def counted_rows(record: RunRecord, assessment: Assessment) -> Iterator[CountedRow]:
+    """Give each model on each processor once, in the record's order."""
     figures = {
         (one.workload, one.condition, one.measurand.name): one
         for one in assessment.estimates

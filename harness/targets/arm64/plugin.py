@@ -12,11 +12,9 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
-import platformdirs
-
-from harness import shipped
 from harness.errors import TargetError, Unsupported
 from harness.targets.arm64.emulator import INSTALL, Emulator, answer
+from harness.targets.runner.bundle import agents_folder
 
 API_VERSIONS = (1, 2)
 _COMPILERS = ("cc", "gcc", "clang")
@@ -27,11 +25,11 @@ _REFUSED = "Could not load plugin"
 def counter_for(emulator: Emulator, folder: Path | None = None) -> Path:
     """Give the plugin that this emulator loads, built where it is not there yet.
 
-    `folder` is where it is kept: ``build/`` of a checkout, else the user's cache.
+    `folder` is where it is kept; None: in the user's cache, beside the agents.
     Raises Unsupported where no compiler is here or QEMU takes no version of it,
     TargetError where it cannot be built.
     """
-    kept = folder or _kept_in()
+    kept = folder or agents_folder() / "counter"
     said = ""
     for version in API_VERSIONS:
         plugin = _built(version, kept)
@@ -52,13 +50,6 @@ def counting(plugin: Path, out: Path) -> str:
     """
     file, to = (str(path).replace(",", ",,") for path in (plugin, out))
     return f"{file},out={to}"
-
-
-def _kept_in() -> Path:
-    top = shipped.checkout()
-    if top is not None:
-        return top / "build" / "agents"
-    return Path(platformdirs.user_cache_dir("duanping")) / "agents"
 
 
 def _built(version: int, folder: Path) -> Path:

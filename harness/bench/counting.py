@@ -1,0 +1,26 @@
+"""The float32 parent of a counted model, counted beside it.
+
+Instructions mean little alone; over those of the parent they say what quantising saves
+on a processor.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness.domain.plan import Arm, Plan, Trial
+from harness.domain.query import InstructionsCounted, KernelsCompared, Noted
+from harness.targets.base import CountingTarget, Target
+
+
+def parent_counts(
+    trial: Trial, target: Target, plan: Plan, paths: Mapping[str, Path]
+) -> Iterator[InstructionsCounted | KernelsCompared | Noted]:
+    """Give counts of the parent, once a workload; none where the target counts none."""
+    labelled = plan.labelled.get(trial.workload)
+    if labelled is None or not labelled.parent or not trial.is_scored:
+        return
+    if trial.arm is not Arm.DEVICE or not isinstance(target, CountingTarget):
+        return
+    parent = plan.model(labelled.parent)
+    with target.deploy(parent, paths[parent.name], None) as on:
+        yield from target.count(trial, on)
