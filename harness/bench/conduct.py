@@ -150,7 +150,9 @@ def _events(
     for event in _told(trial, target, on, bench):
         if isinstance(event, TrialEnded) and event.outcome is Outcome.DONE:
             yield from answering.events(trial)
-            yield from parent_counts(trial, target, bench.plan, bench.paths)
+            yield from parent_counts(
+                trial, target, bench.plan, bench.paths, bench.samples
+            )
         yield event
 
 

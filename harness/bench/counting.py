@@ -13,14 +13,22 @@ from harness.targets.base import CountingTarget, Target
 
 
 def parent_counts(
-    trial: Trial, target: Target, plan: Plan, paths: Mapping[str, Path]
+    trial: Trial,
+    target: Target,
+    plan: Plan,
+    paths: Mapping[str, Path],
+    samples: Mapping[str, Path],
 ) -> Iterator[InstructionsCounted | KernelsCompared | Noted]:
-    """Give counts of the parent, once a workload; none where the target counts none."""
+    """Give counts of the parent, once a workload; none where the target counts none.
+
+    `paths` and `samples` are files on this host, by the name of their model.
+    """
     labelled = plan.labelled.get(trial.workload)
     if labelled is None or not labelled.parent or not trial.is_scored:
         return
     if trial.arm is not Arm.DEVICE or not isinstance(target, CountingTarget):
         return
     parent = plan.model(labelled.parent)
-    with target.deploy(parent, paths[parent.name], None) as on:
+    given = samples.get(parent.name)
+    with target.deploy(parent, paths[parent.name], given) as on:
         yield from target.count(trial, on)

@@ -8,11 +8,13 @@ import pytest
 from harness.domain.board import Board
 from harness.plugins import Address
 from harness.targets.adb import open_target as open_adb
+from harness.targets.arm64.target import open_target as open_arm64
 from harness.targets.base import Target
 from harness.targets.local import open_target as open_local
 from harness.targets.ssh import open_target as open_ssh
 from harness.testing.adbdbench import running_adbd, why_not
-from harness.testing.agentcontract import AgentContract
+from harness.testing.agentcontract import AgentContract, CountingContract
+from harness.testing.arm64bench import why_not as no_arm64
 from harness.testing.builders import a_profile
 from harness.testing.sshdbench import find_sshd, running_sshd
 
@@ -55,3 +57,13 @@ class TestAdb(AgentContract):
             address = Address.parse(f"android@adb:127.0.0.1:{port}")
             with open_adb(address, a_profile(), board=board) as target:
                 yield target
+
+
+@pytest.mark.skipif(bool(no_arm64()), reason=no_arm64())
+class TestArm64(CountingContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls) -> Iterator[Target]:
+        address = Address.parse("arm64@qemu:cortex-a76")
+        with open_arm64(address, a_profile()) as opened:
+            yield opened

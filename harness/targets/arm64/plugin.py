@@ -76,13 +76,19 @@ def _built(version: int, folder: Path) -> Path:
     return plugin
 
 
-def _compile(source: Path, plugin: Path, version: int) -> None:
-    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
-    if compiler is None:
+def require_compiler() -> str:
+    """Give the path of a C compiler for this machine. Raises Unsupported."""
+    found = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    if found is None:
         raise Unsupported(
             "There is no C compiler here to build the plugin that counts",
             remedy="On Debian or Ubuntu: sudo apt-get install gcc libc6-dev",
         )
+    return found
+
+
+def _compile(source: Path, plugin: Path, version: int) -> None:
+    compiler = require_compiler()
     options = ("-shared", "-fPIC", "-O2", "-fvisibility=hidden")
     defined = f"-DAPI_VERSION={version}"
     command = [compiler, *options, defined, "-o", str(plugin), str(source)]

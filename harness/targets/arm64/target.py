@@ -34,7 +34,7 @@ from harness.domain.query import (
 from harness.domain.scenario import SingleStream
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
-from harness.errors import SchemaError, Unsupported
+from harness.errors import SchemaError, Unsupported, UsageError
 from harness.loadgen.wire import Task
 from harness.plugins import Address
 from harness.targets.arm64.comparing import compared
@@ -156,7 +156,7 @@ class Arm64Target:
                 yield event
             yield from self._answers(trial, on)
             yield self._memory(trial)
-        except Unsupported as error:
+        except UsageError as error:
             ended = replace(ended, outcome=Outcome.REFUSED, reason=error.sentence())
         except LifeEnded as life:
             ended = replace(life.ended, queries=ended.queries)
@@ -175,11 +175,12 @@ class Arm64Target:
         """
         try:
             yield from self._counts(trial, on)
+        except UsageError as error:
+            yield _not_counted(trial, on, error.sentence())
         except LifeEnded as life:
             if life.ended.outcome is Outcome.INTERRUPTED:
                 raise KeyboardInterrupt from life
-            key = f"not_counted.{on.model.name}"
-            yield Noted(trial=trial.id, key=key, value=life.ended.reason)
+            yield _not_counted(trial, on, life.ended.reason)
 
     def _counts(
         self, trial: Trial, on: Deployment
@@ -265,6 +266,10 @@ def _require(trial: Trial, on: Deployment) -> None:
             where=trial.target,
             remedy="Read the rows that need it as not measured.",
         )
+
+
+def _not_counted(trial: Trial, on: Deployment, reason: str) -> Noted:
+    return Noted(trial=trial.id, key=f"not_counted.{on.model.name}", value=reason)
 
 
 def _computed(counted: InstructionsCounted) -> int:
