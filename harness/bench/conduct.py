@@ -23,7 +23,7 @@ from harness.errors import AgentDied
 from harness.planning import EMULATED, expected_seconds
 from harness.plugins import Address
 from harness.record.bundle import RecordWriter
-from harness.targets.base import Deployment, Target
+from harness.targets.base import Choosy, Deployment, Target
 from harness.targets.local import HANG_AFTER_S, LocalTarget
 from harness.units import NS_PER_S
 
@@ -107,7 +107,7 @@ def _execute(
     trial: Trial, stand: "_Stand", bench: Bench, writer: RecordWriter, pace: "_Pace"
 ) -> TrialEnded:
     target = stand.target(trial)
-    reason = stand.why_too_large(trial)
+    reason = stand.why_not(trial)
     if reason:
         return _refused(trial, reason, writer)
     deployment = stand.deployment(trial)
@@ -129,7 +129,7 @@ def _execute(
 
 
 def _refused(trial: Trial, reason: str, writer: RecordWriter) -> TrialEnded:
-    """Record a trial that is not begun, since its model would not fit."""
+    """Record a trial that is not begun, since the device cannot measure its model."""
     ended = TrialEnded(
         trial=trial.id, outcome=Outcome.REFUSED, queries=0, reason=reason
     )
@@ -209,8 +209,16 @@ class _Stand:
             self._writer.describe(_as_arm(self._suts[key], trial.arm))
         return self._targets[key]
 
-    def why_too_large(self, trial: Trial) -> str:
-        """Say why a trial's model cannot fit; a model of a device says so itself."""
+    def why_not(self, trial: Trial) -> str:
+        """Say why a trial's model cannot be measured; empty where it can.
+
+        That it does not fit a model of a device says itself.
+        """
+        target = self.target(trial)
+        if isinstance(target, Choosy) and (
+            reason := target.why_not(self._bench.plan.model(trial.model))
+        ):
+            return reason
         if _is_virtual(trial) or (trial.target, trial.arm) not in self._suts:
             return ""
         model = self._bench.plan.model(trial.model)

@@ -54,6 +54,7 @@ def leave(bench: Bench, writer: RecordWriter, wait_s: float) -> None:
     plan = bench.plan
     address = Address.parse(plan.trials[0].target)
     with open_target(address, plan.profile, bench.boards) as target, ExitStack() as on:
+        detached.require_able(_board(target))
         writer.describe(target.identify())
         deployed: dict[str, Deployment] = {}
         for name in dict.fromkeys(trial.model for trial in _trials(plan)):

@@ -1,5 +1,6 @@
 """``duanping devices``: profiles, what this desk has, who answers, whose key it is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -116,8 +117,9 @@ def _print(answers: list[Answer]) -> None:
     for column in ("target", "address", "answers", "says"):
         table.add_column(column, overflow="fold")
     for answer in answers:
-        keys = ("os", "kernel", "machine", "governor", "runtime_version")
+        keys = ("os", "kernel", "machine", "governor")
         more = [answer.facts[key] for key in keys if key in answer.facts]
+        more += _agent_of(answer.facts)
         table.add_row(
             answer.name,
             answer.address,
@@ -125,6 +127,13 @@ def _print(answers: list[Answer]) -> None:
             "; ".join([answer.says, *more]),
         )
     console().print(table)
+
+
+def _agent_of(facts: Mapping[str, str]) -> list[str]:
+    """Say in words what would measure, and with which runtime."""
+    runtime = [facts[key] for key in ("runtime", "runtime_version") if key in facts]
+    form = facts.get("agent_form")
+    return [f"agent: {form}"] * bool(form) + [" ".join(runtime)] * bool(runtime)
 
 
 def _show_key(text: str) -> int:

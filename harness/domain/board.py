@@ -1,6 +1,16 @@
 """What a desk knows of one of its boards beside the address."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AgentForm(StrEnum):
+    """In which form the agent is on a board."""
+
+    ANY = ""
+    """In Python where the board has what that needs, else the C runner."""
+    PYTHON = "python"
+    RUNNER = "runner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +22,7 @@ class Board:
     ``SHA256:…``, its fingerprint."""
     client_key: str = ""
     """Path of the private key to log in with."""
+    agent: AgentForm = AgentForm.ANY
     python: str = "python3"
     """Command or path of Python on the board."""
     folder: str = ".cache/duanping"

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.domain.board import Board
+from harness.domain.board import AgentForm, Board
 from harness.domain.plan import Boundary, Supply
 from harness.domain.record import LabInfo
 from harness.errors import SchemaError, UsageError
@@ -103,6 +103,7 @@ class WrittenTarget(WrittenDevice):
 
     host_key: str = ""
     client_key: str = ""
+    agent: AgentForm = AgentForm.ANY
     python: str = "python3"
     folder: str = ".cache/duanping"
     runtime: str = ""

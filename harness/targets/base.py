@@ -37,6 +37,15 @@ class Deployment:
 
 
 @runtime_checkable
+class Choosy(Protocol):
+    """A target that cannot measure every model."""
+
+    def why_not(self, model: ModelArtifact) -> str:
+        """Say why it cannot measure a model; empty where it can."""
+        ...
+
+
+@runtime_checkable
 class Target(Protocol):
     """A place where a model can be run: this machine, a board, a phone, a chip.
 

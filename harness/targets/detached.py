@@ -8,11 +8,11 @@ from harness.domain.plan import Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import Noted, TrialEnded, TrialEvent
 from harness.domain.sut import ConditionsReached
-from harness.errors import LinkError, TargetError
+from harness.errors import LinkError, TargetError, Unsupported
 from harness.loadgen.transcript import Done, Hello, Listener
 from harness.targets.base import Deployment
 from harness.targets.board.job import Asked, Job, Series, encode_series
-from harness.targets.fitting import answer
+from harness.targets.fitted import answer
 from harness.targets.follower import parsed
 from harness.targets.remote import RemoteTarget
 
@@ -80,6 +80,18 @@ def leave(target: RemoteTarget, name: str, order: Order) -> None:
             str(said.get("reason", "The board did not take the run")),
             where=target.shell.where,
             remedy="Look at the board: duanping devices --probe",
+        )
+
+
+def require_able(target: RemoteTarget) -> None:
+    """Raise Unsupported for a board whose agent keeps no series of trials."""
+    if target.fitted.is_runner:
+        raise Unsupported(
+            "The C runner executes no run with nobody there",
+            where=target.shell.where,
+            remedy="Leave --detached out: one trial goes on while the link is away "
+            "(detached = true in lab.toml lets it go on purpose). Or install Python "
+            "3.11 and onnxruntime on the board.",
         )
 
 

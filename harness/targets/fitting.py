@@ -1,27 +1,25 @@
 """Fitting a board out: Python looked at, agent and runtime pushed once, by digest."""
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.clock import Clock, Deadline
-from harness.domain.board import Board
-from harness.domain.workload import ModelArtifact
-from harness.errors import DeployMismatch, TargetError, Unsupported, UsageError
-from harness.links.filedigest import digest_of, model_files
+from harness.domain.board import AgentForm, Board
+from harness.errors import TargetError, Unsupported, UsageError
+from harness.links.filedigest import digest_of
 from harness.links.shell import Shell
+from harness.targets.fitted import Fitted, answer
 from harness.targets.package import build_package
+from harness.targets.runner.fitting import fit_runner
 
 PYTHON_FLOOR = (3, 11)
 _ASK_S = 60.0
 _UNPACK_S = 300.0
 _SHORT = 16
 _NOT_FOUND = (126, 127)
-_TELEMETRY_OFF = ("ORT_DISABLE_TELEMETRY=1", "ORT_TELEMETRY_DISABLED=1")
 
 _LOOK = """
 import json, os, platform, sys
@@ -49,73 +47,24 @@ _WHEEL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
-    """A board with an agent on it."""
-
-    folder: str
-    python: str
-    python_path: tuple[str, ...]
-    agent_sha256: str
-    clock: Clock
-
-    def command(self, verb: str, *words: str) -> list[str]:
-        """Give the command that carries a verb out on the board."""
-        return [
-            "env",
-            f"PYTHONPATH={':'.join(self.python_path)}",
-            *_TELEMETRY_OFF,
-            self.python,
-            "-P",
-            "-m",
-            "harness.targets.board",
-            verb,
-            *words,
-        ]
-
-    def push_model(self, shell: Shell, model: ModelArtifact, path: Path) -> str:
-        """Have a model on the board and give its path there.
-
-        It is sent only where the board does not have it. Raises DeployMismatch.
-        """
-        folder = PurePosixPath(self.folder, "models", model.sha256)
-        there = [str(folder / "model.onnx")]
-        there += [str(folder / location) for location in model.external]
-        if self._digest(shell, there) != model.sha256:
-            for file, place in zip(
-                model_files(path, model.external), there, strict=True
-            ):
-                shell.push(file, place)
-            found = self._digest(shell, there)
-            if found != model.sha256:
-                raise DeployMismatch(
-                    f"The board reads sha256 {found[:12] or 'of nothing'}…, "
-                    f"not {model.sha256[:12]}…",
-                    where=shell.where,
-                    remedy="Its storage may be failing or full.",
-                )
-        return there[0]
-
-    def push_file(self, shell: Shell, file: Path, room: str) -> str:
-        """Have a file on the board, by its digest, and give its path there."""
-        digest = digest_of([file])
-        there = str(PurePosixPath(self.folder, room, digest, file.name))
-        if self._digest(shell, [there]) != digest:
-            shell.push(file, there)
-        return there
-
-    def _digest(self, shell: Shell, files: Sequence[str]) -> str:
-        until = Deadline.after(_ASK_S, self.clock)
-        done = shell.run(self.command("digest", *files), until)
-        return str(answer(done.stdout, shell, done.stderr)["sha256"])
-
-
 def fit_out(shell: Shell, board: Board, clock: Clock) -> Fitted:
-    """Push what the board does not have yet.
+    """Push what the board does not have yet: the agent, or the runner in its place.
 
-    Raises Unsupported for a board that cannot run the agent, with what it lacks;
+    The runner is for boards whose Python cannot run the agent, or where it is asked
+    for. Raises Unsupported for a board that can run neither, with what it lacks;
     TargetError where it takes no files.
     """
+    if board.agent is AgentForm.RUNNER:
+        return fit_runner(shell, board, clock)
+    try:
+        return _fit_python(shell, board, clock)
+    except Unsupported as error:
+        if board.agent is AgentForm.PYTHON or board.runtime:
+            raise
+        return fit_runner(shell, board, clock, instead=error.what)
+
+
+def _fit_python(shell: Shell, board: Board, clock: Clock) -> Fitted:
     found = _look(shell, board, clock)
     folder = str(PurePosixPath(str(found["home"]), board.folder))
     package = build_package()
@@ -127,8 +76,15 @@ def fit_out(shell: Shell, board: Board, clock: Clock) -> Fitted:
         path.append(_push_runtime(shell, board, clock, folder, found))
     fitted = Fitted(
         folder=folder,
-        python=python,
-        python_path=tuple(path),
+        form=AgentForm.PYTHON,
+        start=(
+            "env",
+            f"PYTHONPATH={':'.join(path)}",
+            python,
+            "-P",
+            "-m",
+            "harness.targets.board",
+        ),
         agent_sha256=package.sha256,
         clock=clock,
     )
@@ -233,8 +189,7 @@ def _unpacked(
 
 
 def _require_runtime(shell: Shell, fitted: Fitted, found: dict[str, Any]) -> None:
-    done = shell.run(fitted.command("facts"), Deadline.after(_ASK_S, fitted.clock))
-    facts = answer(done.stdout, shell, done.stderr)["facts"]
+    facts = fitted.facts(shell)
     for name, key in (("numpy", "numpy"), ("onnxruntime", "runtime_version")):
         if key not in facts:
             raise Unsupported(
@@ -243,17 +198,3 @@ def _require_runtime(shell: Shell, fitted: Fitted, found: dict[str, Any]) -> Non
                 remedy="Install it there with pip, or have it pushed: "
                 f'{_download(found)}, then runtime = "wheels" in lab.toml.',
             )
-
-
-def answer(data: bytes, shell: Shell, errors: str) -> dict[str, Any]:
-    """Give the one line of ours in what a command said."""
-    for line in data.splitlines():
-        if line.startswith(b'{"line"'):
-            found: dict[str, Any] = json.loads(line)
-            return found
-    last = (errors.strip().splitlines() or ["it said nothing"])[-1]
-    raise TargetError(
-        f"The board did not answer as expected: {last}",
-        where=shell.where,
-        remedy="Log in by hand and try: python3 --version",
-    )

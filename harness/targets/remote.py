@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from math import sqrt
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.clock import Clock, Deadline, SystemClock
@@ -42,19 +43,26 @@ from harness.errors import (
 )
 from harness.links.filedigest import digest_of, model_files
 from harness.links.shell import LineLink, Shell
+from harness.loadgen.prepared import Prepared
+from harness.loadgen.wire import Task
 from harness.planning import expected_seconds
 from harness.plugins import Address
+from harness.targets.answered import with_scores
 from harness.targets.base import Deployment
 from harness.targets.board.job import CLOCK, Asked, Job, encode_job
-from harness.targets.fitting import Fitted, fit_out
+from harness.targets.fitted import Fitted
+from harness.targets.fitting import fit_out
 from harness.targets.follower import Follower, come_back, parsed
 from harness.targets.local import runtime_opener
 from harness.targets.power import power_cycle
+from harness.targets.runner.preparer import Preparer, require_known, why_not
 
 LEASE_S = 60.0
 """How long a board goes on with nobody there; as long a link may be away."""
 ASK_S = 30.0
 CLOCK_EXCHANGES = 8
+_TENSORS = "tensors"
+"""Room on the board for the inputs of trials."""
 MARGIN, START_S = 1.1, 5.0
 """A board that was let alone is asked after this much more than its trial takes."""
 
@@ -119,14 +127,17 @@ class RemoteTarget:
 
     def identify(self) -> SutDescription:
         """Ask the board what it is. Changes nothing."""
-        facts = self._ask("facts")["facts"]
+        facts = self.fitted.facts(self.shell)
         return SutDescription(
             address=self.address,
             name=str(facts.get("board") or facts.get("cpu") or self.shell.where),
             origin=Origin.MEASURED,
             clock=CLOCK,
             facts={str(key): str(facts[key]) for key in facts}
-            | {"agent": self.fitted.agent_sha256},
+            | {
+                "agent": self.fitted.agent_sha256,
+                "agent_form": "C runner" if self.fitted.is_runner else "Python",
+            },
         )
 
     @contextmanager
@@ -160,6 +171,8 @@ class RemoteTarget:
 
         Raises DeployMismatch where the board reads back another digest.
         """
+        if self.fitted.is_runner:
+            require_known(model, self.shell.where)
         files = model_files(path, model.external)
         if digest_of(files) != model.sha256:
             raise DeployMismatch(
@@ -168,12 +181,11 @@ class RemoteTarget:
                 remedy="It changed since the plan was made; plan again.",
             )
         handle = self.fitted.push_model(self.shell, model, path)
-        held = None
-        if samples is not None:
-            held = self.fitted.push_file(self.shell, samples, "samples")
-        yield Deployment(
-            model=model, path=path, handle=handle, samples=Path(held) if held else None
-        )
+        held = samples
+        if samples is not None and not self.fitted.is_runner:
+            # what the runner takes of them is sent trial by trial
+            held = Path(self.fitted.push_file(self.shell, samples, "samples"))
+        yield Deployment(model=model, path=path, handle=handle, samples=held)
 
     def execute(
         self, trial: Trial, on: Deployment
@@ -199,6 +211,7 @@ class RemoteTarget:
             runtime=self.opener(trial.settings.runtime),
             silence_s=self.patience.silence_s,
             lease_s=self.patience.lease_s + (alone_s or 0.0),
+            prepared=self._prepared(trial, on),
         )
         follower = Follower(
             shell=self.shell,
@@ -210,7 +223,8 @@ class RemoteTarget:
             alone_s=alone_s,
         )
         pairs = [self._clock_pair()]
-        with closing(follower.events()) as events:
+        with closing(follower.events()) as heard:
+            events = with_scores(heard, trial, on)
             for event in _with_an_end(events, follower, trial):
                 if isinstance(event, ModelLoaded):
                     self._inspected[key] = event
@@ -223,6 +237,21 @@ class RemoteTarget:
                 yield event
         if follower.is_interrupted:
             raise KeyboardInterrupt
+
+    def why_not(self, model: ModelArtifact) -> str:
+        """Say why the board's agent cannot measure a model; empty where it can."""
+        return why_not(model) if self.fitted.is_runner else ""
+
+    def _prepared(self, trial: Trial, on: Deployment) -> Prepared | None:
+        """Draw on this host what the board's agent cannot, and send it."""
+        if not self.fitted.is_runner:
+            return None
+        with TemporaryDirectory(prefix="duanping-") as folder:
+            prepare = Preparer(
+                folder=Path(folder),
+                place=lambda file: self.fitted.push_file(self.shell, file, _TENSORS),
+            )
+            return prepare(Task.MEASURE, trial, on)
 
     def _clock_pair(self) -> str:
         """Read both clocks at once, as near as the quickest of some exchanges goes.
@@ -249,7 +278,17 @@ class RemoteTarget:
         """Keep the board for ourselves. Raises TargetError naming who has it."""
         with self._holding:
             self._take_hold()
-            yield
+            try:
+                yield
+            finally:
+                self._clear()
+
+    def _clear(self) -> None:
+        """Remove the inputs that were sent for trials; the model stays for the next."""
+        if self.fitted.is_runner:
+            until = Deadline.after(ASK_S, self.clock)
+            with suppress(LinkError):  # a board that is gone keeps them
+                self.shell.run(["rm", "-rf", f"{self.fitted.folder}/{_TENSORS}"], until)
 
     def _take_hold(self) -> None:
         """Hold the board by this link; one that is lost holds it no more."""

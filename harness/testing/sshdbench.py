@@ -40,8 +40,11 @@ class Sshd:
 
 
 @contextmanager
-def running_sshd(folder: Path) -> Iterator[Sshd]:
-    """Run a sshd whose files all lie in `folder`. Raises OSError where it fails."""
+def running_sshd(folder: Path, programs: Path | None = None) -> Iterator[Sshd]:
+    """Run a sshd whose files all lie in `folder`. Raises OSError where it fails.
+
+    `programs` is the one folder in which the board finds commands; None: this host's.
+    """
     sshd = find_sshd()
     if sshd is None:
         raise FileNotFoundError("sshd is not installed: apt-get install openssh-server")
@@ -52,7 +55,10 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd's own empty folder
     port = free_port()
-    (folder / "config").write_text(_config(folder, port))
+    config = _config(folder, port)
+    if programs is not None:
+        config += f"ForceCommand {_bare_login(folder, programs)}\n"
+    (folder / "config").write_text(config)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - a list, no shell
             [sshd, "-D", "-e", "-f", str(folder / "config")], stderr=log
@@ -184,3 +190,36 @@ def laid_cable(to_port: int) -> Iterator[Cable]:
         yield cable
     finally:
         cable.close()
+
+
+_BARE_PROGRAMS = ("sh", "env", "uname", "test", "chmod", "rm", "mkdir", "mv", "true")
+_SFTP = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
+
+
+def bare_programs(folder: Path) -> Path:
+    """Make a folder of the commands that a board without Python has, and no others.
+
+    Raises OSError where one of them is not installed here.
+    """
+    folder.mkdir()
+    for name in _BARE_PROGRAMS:
+        found = shutil.which(name)
+        if found is None:
+            raise FileNotFoundError(f"{name} is not installed")
+        (folder / name).symlink_to(found)
+    return folder
+
+
+def _bare_login(folder: Path, programs: Path) -> Path:
+    """Write what sshd starts for every command: no login script has a say in it."""
+    sftp = next((path for path in _SFTP if Path(path).is_file()), None)
+    if sftp is None:
+        raise FileNotFoundError("sftp-server is not installed: openssh-sftp-server")
+    login = folder / "login"
+    login.write_text(f"""#!/bin/sh
+[ "$SSH_ORIGINAL_COMMAND" = internal-sftp ] && exec {sftp}
+set -- {programs}/sh -c "$SSH_ORIGINAL_COMMAND"
+exec /usr/bin/env -i HOME="$HOME" PATH={programs} "$@"
+""")
+    login.chmod(0o755)
+    return login

@@ -11,6 +11,7 @@ from harness.domain.query import ModelLoaded
 from harness.domain.workload import ModelArtifact
 from harness.errors import LinkError
 from harness.loadgen import wire
+from harness.loadgen.prepared import Prepared
 
 CLOCK = "board"
 """Name of a board's monotonic clock: never the host's, which has its own name."""
@@ -34,6 +35,8 @@ class Job:
     """What the runtime made of the model in an earlier run, if there was one."""
     lease_s: float
     """The run is ended when the host was not heard of for so long."""
+    prepared: Prepared | None = None
+    """For a board without numpy, what the host has drawn."""
 
 
 def encode_job(job: Job) -> bytes:

@@ -80,13 +80,13 @@ void overhead_measure(const Bench *bench, Voice *voice) {
 static void give(Voice *voice, const char *source, const int64_t *numbers, size_t count,
                  const Tensor *outputs, size_t output_count) {
   Text *event = voice_event(voice, "AnswersGiven");
-  text_print(event, ",\"source\":\"%s\",\"numbers\":[", source);
-  for (size_t i = 0; i < count; i++) text_print(event, "%s%" PRId64, i ? "," : "", numbers[i]);
-  text_print(event, "],\"outputs\":[");
+  text_print(event, ",\"source\":\"%s\"", source);
+  text_list(event, "numbers", numbers, count);
+  text_print(event, ",\"outputs\":[");
   for (size_t i = 0; i < output_count; i++) {
-    text_print(event, "%s{\"dtype\":\"%s\",\"shape\":[", i ? "," : "", type_name(outputs[i].type));
-    for (int d = 0; d < outputs[i].rank; d++) text_print(event, "%s%" PRId64, d ? "," : "", outputs[i].shape[d]);
-    text_print(event, "],\"base64\":\"");
+    text_print(event, "%s{\"dtype\":\"%s\"", i ? "," : "", type_name(outputs[i].type));
+    text_list(event, "shape", outputs[i].shape, (size_t)outputs[i].rank);
+    text_print(event, ",\"base64\":\"");
     text_base64(event, outputs[i].data, outputs[i].bytes);
     text_print(event, "\"}");
   }
@@ -143,12 +143,6 @@ static void time_calls(Probe *probe, const Bound *const *bound, size_t count, in
   }
 }
 
-static void print_latencies(Text *event, const char *name, const int64_t *list, size_t count) {
-  text_print(event, ",\"%s\":[", name);
-  for (size_t i = 0; i < count; i++) text_print(event, "%s%" PRId64, i ? "," : "", list[i]);
-  text_add(event, "]", 1);
-}
-
 void repeats_probe(const Bench *bench, Voice *voice) {
   const Order *order = bench->order;
   int64_t enough = (int64_t)(order->fresh / ROUNDS) - 1;
@@ -179,9 +173,9 @@ void repeats_probe(const Bench *bench, Voice *voice) {
   }
   Text *event = voice_event(voice, "RepeatsProbed");
   text_print(event, ",\"rounds\":%d", ROUNDS);
-  print_latencies(event, "repeated_ns", taken, total);
-  print_latencies(event, "rotated_ns", taken + total, total);
-  print_latencies(event, "fresh_ns", taken + 2 * total, total);
+  text_list(event, "repeated_ns", taken, total);
+  text_list(event, "rotated_ns", taken + total, total);
+  text_list(event, "fresh_ns", taken + 2 * total, total);
   voice_say(voice);
   free(unseen);
   free(taken);

@@ -88,12 +88,6 @@ static void move_pin(Pump *pump, const char *level) {
               "user write to it; or leave --pin out.", strerror(errno), path);
 }
 
-static void print_list(Text *event, const char *name, const int64_t *list, size_t count) {
-  text_print(event, ",\"%s\":[", name);
-  for (size_t i = 0; i < count; i++) text_print(event, "%s%" PRId64, i ? "," : "", list[i]);
-  text_add(event, "]", 1);
-}
-
 void pump_mark(Pump *pump, const char *phase, const Marks *marks, int64_t start_ns) {
   int64_t *rises = allocate(2 * marks->count * sizeof *rises), *falls = rises + marks->count;
   pump_enter(pump, phase);
@@ -109,8 +103,8 @@ void pump_mark(Pump *pump, const char *phase, const Marks *marks, int64_t start_
   wait_until(start_ns + marks->until);
   Text *event = voice_event(pump->voice, "PulsesMade");
   text_print(event, ",\"phase\":\"%s\"", phase);
-  print_list(event, "rises_ns", rises, marks->count);
-  print_list(event, "falls_ns", falls, marks->count);
+  text_list(event, "rises_ns", rises, marks->count);
+  text_list(event, "falls_ns", falls, marks->count);
   voice_say(pump->voice);
   free(rises);
 }

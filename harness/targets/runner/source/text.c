@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ void text_print_list(Text *text, const char *format, va_list list) {
   va_list again;
   va_copy(again, list);
   int size = vsnprintf(NULL, 0, format, list);
-  if (size > 0) {
+  if (size >= 0) {
     text_reserve(text, text->size + (size_t)size);
     vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
     text->size += (size_t)size;
@@ -129,6 +130,12 @@ void text_base64(Text *text, const void *data, size_t size) {
   }
   *out = 0;
   text->size = (size_t)(out - text->data);
+}
+
+void text_list(Text *text, const char *name, const int64_t *list, size_t count) {
+  text_print(text, ",\"%s\":[", name);
+  for (size_t i = 0; i < count; i++) text_print(text, "%s%" PRId64, i ? "," : "", list[i]);
+  text_add(text, "]", 1);
 }
 
 void text_array(Text *text, char code, const void *data, size_t items) {

@@ -28,6 +28,7 @@ void text_word(Text *text, const char *word);                /* the same, of a C
 void text_real(Text *text, double value); /* shortest form that reads back the same */
 void text_base64(Text *text, const void *data, size_t size);
 void text_array(Text *text, char code, const void *data, size_t items); /* 8 bytes each */
+void text_list(Text *text, const char *name, const int64_t *list, size_t count); /* ,"name":[…] */
 void text_free(Text *text);
 
 /* How many bytes the UTF-8 character at `at` has, and which it is; 0: it is none. */
