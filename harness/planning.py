@@ -105,9 +105,10 @@ _VIRTUAL_QUERIES = 3000
 in use: the 95 % bound of p99.9 needs 2995 queries (docs/adr/0003)."""
 _VIRTUAL_COLD_STARTS = 30
 _COUNTED_WARM_UP = Minimum(queries=2, duration_ns=0)
-_COUNTED_QUERIES = Minimum(queries=20, duration_ns=0)
-"""Inferences of the shorter process of a round, and those that the longer adds: their
-counts then differ by some times what a start varies by (docs/adr/0024)."""
+_COUNTED_QUERIES = ((100e6, 20), (1e9, 4), (float("inf"), 1))
+"""Up to so many multiply-accumulates, the inferences that the longer process of a round
+has more than the shorter. What a start varies by, some hundred instructions, is spread
+over them; a large model needs no more than one, and an emulator is slow."""
 _COUNTED_TRIAL_S = 30.0
 """Expected cost of counting on an emulated processor; for the time shown only."""
 _PROCESS_START_S = 0.8
@@ -309,9 +310,7 @@ def _trial(
         scenario=scenario,
         run=run,
         warm_up=_warm_up_of(scenario, parts, is_host=is_host),
-        minimum=_host_minimum(scenario)
-        if is_host
-        else _minimum_of(scenario, parts, run),
+        minimum=_minimum(scenario, parts, run, models[workload.id], is_host=is_host),
         baseline_ns=0 if is_host else _baseline_ns(parts),
         pulses=None if is_host else _pulses(scenario, parts, identity),
         seeds=Seeds(
@@ -362,6 +361,23 @@ def _warm_up_of(scenario: Scenario, parts: Ingredients, *, is_host: bool) -> Min
     return replace(warm_up, duration_ns=duration_ns)
 
 
+def _minimum(
+    scenario: Scenario,
+    parts: Ingredients,
+    run: int,
+    model: ModelArtifact,
+    *,
+    is_host: bool,
+) -> Minimum:
+    if is_host:
+        return _host_minimum(scenario)
+    if is_timed(parts.target):
+        return _minimum_of(scenario, parts, run)
+    macs = model.macs or 0
+    queries = next(queries for most, queries in _COUNTED_QUERIES if macs <= most)
+    return Minimum(queries=queries, duration_ns=0)
+
+
 def _host_minimum(scenario: Scenario) -> Minimum:
     if isinstance(scenario, LlmDecode):
         return replace(_HOST_MINIMUM, queries=_HOST_GENERATIONS)
@@ -391,8 +407,6 @@ def _pulses(
 
 def _minimum_of(scenario: Scenario, parts: Ingredients, run: int) -> Minimum:
     is_virtual = parts.target.startswith(EMULATED)
-    if not is_timed(parts.target):
-        return _COUNTED_QUERIES
     if isinstance(scenario, ColdStart):
         starts = _VIRTUAL_COLD_STARTS if is_virtual else _COLD_STARTS[parts.preset.name]
         return Minimum(queries=starts, duration_ns=0)

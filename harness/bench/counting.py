@@ -7,8 +7,9 @@ on a processor.
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.plan import Arm, Plan, Trial
-from harness.domain.query import InstructionsCounted, KernelsCompared, Noted
+from harness.domain.query import Noted
 from harness.targets.base import CountingTarget, Target
 
 

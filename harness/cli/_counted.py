@@ -27,8 +27,9 @@ def counted_table(record: RunRecord, assessment: Assessment) -> Table | None:
             number(row.relative) if row.relative is not None else "–",
             f"{count(compared.identical)} of {compared.items}" if compared else "–",
         )
-    peaks = [t.memory.peak_bytes or 0 for t in record.trials if t.memory is not None]
-    if peaks and max(peaks):
-        table.caption = f"peak memory of the program: {quantity(max(peaks), 'B')}"
+    memories = [trial.memory for trial in record.trials if trial.memory is not None]
+    peak = max((memory.peak_bytes or 0 for memory in memories), default=0)
+    if peak:
+        table.caption = f"peak memory of the program: {quantity(peak, 'B')}"
         table.caption_justify = "left"
     return table if table.row_count else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.labelled import Metric, Source
 from harness.domain.reading import ReadingBlock
 
@@ -164,7 +165,8 @@ class MemoryMeasured:
     whole trial; `baseline_bytes` the resident set before the model was loaded;
     `retained_bytes` after it was let go. `arena_bytes` (activations) and
     `weights_bytes` are for microcontrollers. `method` names the source
-    (``VmHWM``, ``ru_maxrss``, ``psutil``, ``model``).
+    (``VmHWM``, ``ru_maxrss``, ``psutil``, ``model``; ``smaps``: the peak is the largest
+    of samples of an emulated program's own pages).
     """
 
     trial: str
@@ -177,62 +179,6 @@ class MemoryMeasured:
     weights_bytes: int | None = None
     arena_bytes: int | None = None
     kind: Literal["MemoryMeasured"] = "MemoryMeasured"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstructionsCounted:
-    """Instructions that an emulated processor executed, process by process.
-
-    Each process starts, loads the model, computes `fewer` or `more` inferences and
-    ends; its count is of all of that, so what a start and a load cost cancels in the
-    difference of two counts. A count is no time, and no time follows from it: how long
-    an instruction takes depends on what an emulator does not have (pipeline, caches,
-    clock).
-    """
-
-    trial: str
-    model: str
-    """Name of the model among the plan's: the trial's own, or its float32 parent."""
-    processor: str
-    """The processor that is emulated, as the emulator names it: ``cortex-a76``."""
-    fewer: int
-    more: int
-    counts_fewer: tuple[int, ...]
-    counts_more: tuple[int, ...]
-    """As many as `counts_fewer`: each round is a process of either kind."""
-    kind: Literal["InstructionsCounted"] = "InstructionsCounted"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.fewer < self.more:
-            raise ValueError("a difference needs two numbers of inferences")
-        if not self.counts_fewer or len(self.counts_fewer) != len(self.counts_more):
-            raise ValueError("each round has two counts, and there is at least one")
-        pairs = zip(self.counts_fewer, self.counts_more, strict=True)
-        if any(not 0 < fewer < more for fewer, more in pairs):
-            raise ValueError("more inferences take more instructions")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelsCompared:
-    """Outputs of one model by an emulated processor's kernels and by this machine's.
-
-    The same file on the same inputs. `identical` of `items` inputs have the same
-    outputs bit by bit. `largest_difference` is that of any two values of the outputs,
-    `largest_value` the largest magnitude among this machine's.
-    """
-
-    trial: str
-    model: str
-    processor: str
-    items: int
-    identical: int
-    largest_difference: float
-    largest_value: float
-    kind: Literal["KernelsCompared"] = "KernelsCompared"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.identical <= self.items or self.items < 1:
-            raise ValueError("as many inputs at most are identical as there are")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,11 @@
 from array import array
 from dataclasses import dataclass, field
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.finding import Finding
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
-    InstructionsCounted,
     ItemsScored,
-    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Outcome,

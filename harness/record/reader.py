@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
-    InstructionsCounted,
     ItemsScored,
-    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Noted,

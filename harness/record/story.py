@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.finding import CODES, Finding
 from harness.domain.query import (
-    InstructionsCounted,
     ItemsScored,
-    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Noted,

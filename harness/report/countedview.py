@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.domain.assessment import Assessment
+from harness.domain.counting import KernelsCompared
 from harness.domain.estimate import COUNTED, Estimate
-from harness.domain.query import KernelsCompared
 from harness.domain.record import RunRecord
 from harness.report.countedchart import Bar, instructions
 

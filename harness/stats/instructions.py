@@ -8,7 +8,7 @@ and of nothing else: no time, power or energy is ever derived from it.
 from collections.abc import Iterator, Sequence
 from statistics import median, stdev
 
-from harness.domain.query import InstructionsCounted
+from harness.domain.counting import InstructionsCounted
 from harness.stats.group import Answer, Figure, Group
 from harness.stats.uncertainty import Term
 

@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.labelled import LabelledData
 from harness.domain.plan import Trial
 from harness.domain.profile import Conditions
-from harness.domain.query import (
-    InstructionsCounted,
-    KernelsCompared,
-    Noted,
-    TrialEvent,
-)
+from harness.domain.query import Noted, TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.plan import Minimum, Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import (
-    InstructionsCounted,
-    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Outcome,

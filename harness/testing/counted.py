@@ -2,16 +2,10 @@
 
 from dataclasses import replace
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.origin import Origin
 from harness.domain.plan import Minimum, Trial
-from harness.domain.query import (
-    UNTIMED,
-    InstructionsCounted,
-    KernelsCompared,
-    MemoryMeasured,
-    ModelLoaded,
-    Outcome,
-)
+from harness.domain.query import UNTIMED, MemoryMeasured, ModelLoaded, Outcome
 from harness.domain.record import RunRecord, TrialRecord
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.testing.builders import SHA, a_model, a_plan, a_record, a_trial

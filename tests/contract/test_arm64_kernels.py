@@ -12,11 +12,10 @@ import pytest
 
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.language import describe_model
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.plan import Minimum, Trial
 from harness.domain.query import (
-    InstructionsCounted,
     ItemsScored,
-    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Outcome,

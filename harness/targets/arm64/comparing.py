@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from harness.domain.query import ItemsScored, KernelsCompared
+from harness.domain.counting import KernelsCompared
+from harness.domain.query import ItemsScored
 from harness.scoring.rows import Rows, unpack
 
 

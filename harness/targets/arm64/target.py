@@ -14,15 +14,14 @@ from pathlib import Path
 
 from harness.clock import SystemClock
 from harness.domain.board import Board
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.labelled import Source
 from harness.domain.origin import Origin
 from harness.domain.plan import Trial
 from harness.domain.profile import Conditions, DeviceProfile
 from harness.domain.query import (
     UNTIMED,
-    InstructionsCounted,
     ItemsScored,
-    KernelsCompared,
     MemoryMeasured,
     ModelLoaded,
     Noted,

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from harness.domain.plan import Minimum, is_emulated, is_timed
 from harness.domain.profile import Conditions
 from harness.domain.scenario import ColdStart, LlmDecode, Periodic, SingleStream
@@ -90,3 +92,18 @@ def test_an_address_says_whether_there_is_a_time() -> None:
         (True, True),
         (False, True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("macs", "inferences"),
+    [(None, 20), (2_657_000, 20), (300_000_000, 4), (4_000_000_000, 1)],
+)
+def test_the_larger_a_model_the_fewer_inferences_tell_its_count(
+    macs: int | None, inferences: int
+) -> None:
+    asked = ingredients(a_workload("kws", SingleStream()))
+    models = {"kws": replace(a_model(), macs=macs)}
+
+    (trial,) = make_plan(replace(asked, device_models=models)).trials
+
+    assert trial.minimum.queries == inferences

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from harness.domain.counting import InstructionsCounted
 from harness.domain.estimate import COUNTED, NEEDS_NO_TIME
 from harness.domain.origin import Origin
-from harness.domain.query import InstructionsCounted, Outcome
+from harness.domain.query import Outcome
 from harness.domain.record import RunRecord, TrialRecord
 from harness.stats.estimating import estimate
 from harness.stats.findings import find
