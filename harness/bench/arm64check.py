@@ -2,10 +2,9 @@
 
 from harness.bench.doctor import Check, State
 from harness.errors import HarnessError
-from harness.targets.arm64.emulator import PROGRAM, find_emulator
+from harness.targets.arm64.emulator import find_emulator
 from harness.targets.arm64.plugin import require_compiler
-from harness.targets.arm64.readiness import MACHINE
-from harness.targets.runner.bundle import require_bundle
+from harness.targets.arm64.readiness import require_runner
 
 _WHY = "arm64@qemu:… counts instructions of real arm64 kernels; nothing else needs it."
 
@@ -18,7 +17,7 @@ def examine_arm64() -> Check:
     try:
         emulator = find_emulator()
         require_compiler()
-        require_bundle(MACHINE, PROGRAM)
+        require_runner()
     except HarnessError as error:
         return Check(
             name="arm64 emulation",

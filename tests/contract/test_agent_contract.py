@@ -8,6 +8,8 @@ import pytest
 from harness.domain.board import AgentForm, Board
 from harness.plugins import Address
 from harness.targets.adb import open_target as open_adb
+from harness.targets.arm64.living import emulating
+from harness.targets.arm64.readiness import require_ready
 from harness.targets.arm64.target import open_target as open_arm64
 from harness.targets.base import Target
 from harness.targets.local import open_target as open_local
@@ -107,6 +109,7 @@ class TestRunnerOverAdb(AgentContract):
                 yield target
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(no_arm64()), reason=no_arm64())
 class TestArm64(CountingContract):
     @pytest.fixture(scope="class")
@@ -114,4 +117,18 @@ class TestArm64(CountingContract):
     def target(cls) -> Iterator[Target]:
         address = Address.parse("arm64@qemu:cortex-a76")
         with open_arm64(address, a_profile()) as opened:
+            yield opened
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(no_arm64()), reason=no_arm64())
+class TestRunnerForArm64(AgentContract):
+    """The whole protocol by the runner for arm64; its times mean nothing."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+        ready, folder = require_ready(), tmp_path_factory.mktemp("arm64")
+        emulator = emulating(ready.emulator, "cortex-a76", folder)
+        with runner_target((*emulator, *ready.bundle.start())) as opened:
             yield opened

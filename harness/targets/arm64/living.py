@@ -15,6 +15,7 @@ from harness.domain.query import LinkEvent, Outcome, TrialEnded
 from harness.loadgen.wire import Order
 from harness.targets.agentlife import Place, live
 from harness.targets.apart import available_cores, clean_environment
+from harness.targets.arm64.emulator import Emulator
 from harness.targets.arm64.memory import ProgramSampler, sampled
 from harness.targets.arm64.plugin import counting
 from harness.targets.arm64.readiness import Ready
@@ -36,6 +37,22 @@ _DESCRIPTIONS = (
 )
 _WITHOUT_CORE = ("sh", "-c", 'ulimit -c 0; exec "$@"', "sh")
 """The emulator would write the memory of a program that crashes into this folder."""
+
+
+def emulating(
+    emulator: Emulator, processor: str, folder: Path, *options: str
+) -> tuple[str, ...]:
+    """Give what stands before a command so that it is executed on that processor.
+
+    The empty files that the emulator shows are made in `folder`.
+    """
+    root = folder / "root"
+    for name in _DESCRIPTIONS:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    own = ("-cpu", processor, "-L", str(root))
+    return (str(emulator.program), *own, *options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +90,6 @@ class Lives:
     clock: Clock
     peak_bytes: int = 0
     """The largest of all processes so far."""
-
-    def __post_init__(self) -> None:
-        for name in _DESCRIPTIONS:
-            path = self._root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
 
     def performer(self, processor: str, on: Deployment) -> Performer:
         """Give what carries orders about a model out on that processor.
@@ -121,10 +132,6 @@ class Lives:
         return life.instructions
 
     @property
-    def _root(self) -> Path:
-        return self.folder / "root"
-
-    @property
     def _count(self) -> Path:
         return self.folder / "count"
 
@@ -134,15 +141,9 @@ class Lives:
 
     def _place(self, trial: Trial, processor: str, macs: int | None) -> Place:
         ready = self.ready
-        command = (
-            *_WITHOUT_CORE,
-            str(ready.emulator.program),
-            *("-cpu", processor),
-            *("-L", str(self._root)),
-            *("-plugin", counting(ready.plugin, self._count)),
-            *ready.bundle.start(),
-            "agent",
-        )
+        options = ("-plugin", counting(ready.plugin, self._count))
+        emulator = emulating(ready.emulator, processor, self.folder, *options)
+        command = (*_WITHOUT_CORE, *emulator, *ready.bundle.start(), "agent")
         return Place(
             clock=self.clock,
             command=command,

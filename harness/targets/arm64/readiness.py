@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.targets.arm64.emulator import PROGRAM, Emulator, find_emulator
+from harness.errors import Unsupported
+from harness.targets.arm64.emulator import Emulator, find_emulator
 from harness.targets.arm64.plugin import counter_for
-from harness.targets.runner.bundle import Bundle, require_bundle
+from harness.targets.runner.bundle import Bundle, agents_folder, find_bundle
 
 MACHINE = "aarch64"
 
@@ -28,6 +29,17 @@ def require_ready() -> Ready:
     """
     emulator = find_emulator()
     plugin = counter_for(emulator)
-    return Ready(
-        emulator=emulator, plugin=plugin, bundle=require_bundle(MACHINE, PROGRAM)
-    )
+    return Ready(emulator=emulator, plugin=plugin, bundle=require_runner())
+
+
+def require_runner() -> Bundle:
+    """Find the C runner for arm64. Raises Unsupported saying how to build it."""
+    found = find_bundle(MACHINE)
+    if found is None:
+        raise Unsupported(
+            "The C runner for arm64, which the emulator is to execute, was not built",
+            where=str(agents_folder()),
+            remedy="Build it once: make agents ARGS=aarch64 (without a checkout: "
+            "python -m harness.targets.runner aarch64)",
+        )
+    return found
