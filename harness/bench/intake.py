@@ -48,6 +48,7 @@ from harness.schema.lab import Lab, load_lab
 from harness.schema.profile import load_profile, profile_path
 from harness.schema.suite import load_suite, suite_path
 from harness.schema.tiers import tier_set_path
+from harness.targets.arm64.target import processors_in
 from harness.targets.emulated import require_no_link
 from harness.units import parse_quantity
 
@@ -138,6 +139,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     if is_emulated:
         require_no_link(Address.parse(target))
 
+    if not is_timed(target):
+        processors_in(Address.parse(target))
     suite, suite_sha256 = _suite(request, profile)
     device_scheme = _device_scheme(target, profile)
     device = _models(request, suite, device_scheme, on_progress)

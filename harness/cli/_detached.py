@@ -10,6 +10,7 @@ from harness.bench.detached import collect, leave, require_detachable
 from harness.bench.intake import Request, gather
 from harness.cli._progress import announced
 from harness.clock import SystemClock
+from harness.domain.plan import is_timed
 from harness.errors import UsageError
 from harness.planning import RECORDED, expected_seconds
 from harness.record.bundle import RecordWriter
@@ -21,6 +22,12 @@ LATER = f"{RECORDED}later"
 
 def require_no_host(request: Request) -> None:
     """Raise UsageError for what this machine would have to do meanwhile."""
+    if request.target and not is_timed(request.target):
+        raise UsageError(
+            "An emulated processor lives on this machine, which has no link to let go",
+            where=f"--target {request.target}",
+            remedy="Leave --detached out.",
+        )
     if request.checks_network:
         raise UsageError(
             "A run without its link is traced by nobody",
