@@ -61,7 +61,7 @@ def fit_out(shell: Shell, board: Board, clock: Clock) -> Fitted:
     except Unsupported as error:
         if board.agent is AgentForm.PYTHON or board.runtime:
             raise
-        return fit_runner(shell, board, clock, instead=error.what)
+        return fit_runner(shell, board, clock, python=error)
 
 
 def _fit_python(shell: Shell, board: Board, clock: Clock) -> Fitted:

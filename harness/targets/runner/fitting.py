@@ -8,7 +8,13 @@ from harness.errors import DeployMismatch, TargetError, Unsupported
 from harness.links.filedigest import digest_of
 from harness.links.shell import Shell
 from harness.targets.fitted import Fitted
-from harness.targets.runner.bundle import RUNNER, Bundle, machine_of, require_bundle
+from harness.targets.runner.bundle import (
+    LIBRARY,
+    RUNNER,
+    Bundle,
+    machine_of,
+    require_bundle,
+)
 
 _ASK_S = 60.0
 _SHORT = 16
@@ -17,9 +23,9 @@ _LOOK = 'uname -m && printf "%s\\n" "${HOME:-/}"'
 
 
 def fit_runner(
-    shell: Shell, board: Board, clock: Clock, *, instead: str = ""
+    shell: Shell, board: Board, clock: Clock, *, python: Unsupported | None = None
 ) -> Fitted:
-    """Have the runner on the board; `instead` says why not the agent in Python.
+    """Have the runner on the board; `python` says why not the agent in Python.
 
     Raises Unsupported where none was built for the board's machine, or where the board
     does not execute it; TargetError where it takes no files.
@@ -28,8 +34,9 @@ def fit_runner(
     try:
         bundle = require_bundle(machine, shell.where)
     except Unsupported as error:
-        reason = f"{instead}; and {_lowered(error.what)}" if instead else error.what
-        raise Unsupported(reason, where=error.where, remedy=error.remedy) from error
+        if python is None:
+            raise
+        raise _neither(python, error) from error
     folder = str(PurePosixPath(home, board.folder))
     place = f"{folder}/agent/{bundle.sha256[:_SHORT]}"
     fitted = Fitted(
@@ -63,13 +70,18 @@ def _look(shell: Shell, clock: Clock) -> tuple[str, str]:
 def _push(
     shell: Shell, clock: Clock, fitted: Fitted, bundle: Bundle, place: str
 ) -> None:
-    """Send the files, and have the runner itself read them back."""
+    """Send the files, and have the runner itself read them back.
+
+    The library is by far the largest, and is sent once the runner is seen to start.
+    """
     there = [f"{place}/{file.name}" for file in bundle.files]
     for file, to in zip(bundle.files, there, strict=True):
-        shell.push(file, to)
+        if file.name != LIBRARY:
+            shell.push(file, to)
     executable = [f"{place}/{bundle.loader}", f"{place}/{RUNNER}"]
     _succeeds(shell, clock, ["chmod", "755", *executable])
     _require_start(shell, fitted, bundle)
+    shell.push(bundle.folder / LIBRARY, f"{place}/{LIBRARY}")
     found, wanted = fitted.digest(shell, there), digest_of(bundle.files)
     if found != wanted:
         raise DeployMismatch(
@@ -108,5 +120,11 @@ def _succeeds(shell: Shell, clock: Clock, command: list[str]) -> bool:
     return shell.run(command, Deadline.after(_ASK_S, clock)).status == 0
 
 
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _neither(python: Unsupported, runner: Unsupported) -> Unsupported:
+    """Say what both agents lack, and what to do for either."""
+    lacks = runner.what[:1].lower() + runner.what[1:]
+    return Unsupported(
+        f"{python.what}; and {lacks}",
+        where=runner.where,
+        remedy=f"{runner.remedy} Or: {python.remedy}",
+    )

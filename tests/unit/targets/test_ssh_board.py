@@ -98,7 +98,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.fixture(autouse=True)
-def _plugged(desk: Desk) -> Iterator[None]:
+def _plugged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(desk.folder))  # no C runner was built
     yield
     desk.cable.plug()
 
@@ -219,6 +220,8 @@ def test_a_board_without_python_is_told_what_to_install(desk: Desk) -> None:
     with pytest.raises(Unsupported, match="no /nowhere/python3 on the board") as error:
         desk.open(python="/nowhere/python3").__enter__()
 
+    assert "and no C runner was built for" in error.value.what
+    assert "make agents" in error.value.remedy
     assert "Python 3.11" in error.value.remedy
 
 
