@@ -13,7 +13,7 @@ from harness.errors import TargetError, UnknownName, Unsupported
 
 PROGRAM = "qemu-aarch64"
 INSTALL = (
-    "On Debian 12 or Ubuntu: sudo apt-get install qemu-user. Where that package is "
+    "On Debian 12: sudo apt-get install qemu-user. Where that package is "
     "linked statically (Debian 13), build QEMU with --target-list=aarch64-linux-user "
     "--enable-plugins and put it first in PATH."
 )

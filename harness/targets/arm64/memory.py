@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from harness.domain.reading import ReadingBlock
+from harness.targets.arm64.emulator import PROGRAM
 
 METHOD = "smaps"
 """Source of the figure: the kernel's list of a process's mappings (proc(5))."""
@@ -25,12 +26,18 @@ _RESIDENT = "Rss:"
 
 
 def program_bytes(smaps: str) -> int:
-    """Add up the resident pages of the emulated program, from the text of ``smaps``."""
+    """Add up the resident pages of the emulated program, from the text of ``smaps``.
+
+    0 where the emulator itself lies among them, as on a host with short addresses:
+    then they cannot be told apart.
+    """
     total, is_programs = 0, False
     for line in smaps.splitlines():
         mapping = _MAPPING.match(line)
         if mapping:
             is_programs = int(mapping.group(1), 16) < _PROGRAMS_END
+            if is_programs and line.endswith(f"/{PROGRAM}"):
+                return 0
         elif is_programs and line.startswith(_RESIDENT):
             total += int(line.split()[1]) * _KIB
     return total

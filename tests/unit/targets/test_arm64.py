@@ -192,6 +192,17 @@ Rss:                1564 kB
     assert program_bytes(smaps) == (8868 + 14372) * 1024
 
 
+def test_where_program_and_emulator_cannot_be_told_apart_there_is_no_figure() -> None:
+    smaps = """\
+5500042000-5500908000 rw-p 00000000 00:00 0
+Rss:                8868 kB
+5555a96000-5555c1e000 r-xp 00000000 08:01 98 /usr/bin/qemu-aarch64
+Rss:                1564 kB
+"""
+
+    assert program_bytes(smaps) == 0
+
+
 def answers(source: Source, values: list[list[float]]) -> ItemsScored:
     rows = np.array([[float(n), *row] for n, row in enumerate(values)])
     return ItemsScored(
