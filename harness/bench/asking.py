@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.clock import SystemClock
 from harness.domain.plan import Arm, Minimum, RuntimeSettings, Seeds, Trial
-from harness.domain.query import Outcome, TrialEnded, TrialEvent
+from harness.domain.query import LinkEvent, Outcome, TrialEnded
 from harness.domain.scenario import SingleStream
 from harness.domain.workload import ModelArtifact
 from harness.loadgen.wire import Order, Task
@@ -34,7 +34,7 @@ def question(
     )
 
 
-def ask(order: Order) -> Iterator[TrialEvent]:
+def ask(order: Order) -> Iterator[LinkEvent]:
     """Give what the agent says, its end last. Raises KeyboardInterrupt."""
     for event in live(order, _place()):
         if isinstance(event, TrialEnded) and event.outcome is Outcome.INTERRUPTED:

@@ -21,7 +21,7 @@ import numpy as np
 from harness.bench.netless import NOT_PERMITTED
 from harness.clock import Deadline, SystemClock
 from harness.domain.finding import Finding, Severity
-from harness.domain.query import ItemsScored, Outcome, TrialEnded, TrialEvent
+from harness.domain.query import ItemsScored, LinkEvent, Outcome, TrialEnded
 from harness.errors import LinkClosed, LinkError, TargetError
 from harness.links.filedigest import model_files
 from harness.links.pipe import spawn
@@ -258,7 +258,7 @@ def _converse(
     command: tuple[str, ...], order: Order, environment: dict[str, str]
 ) -> _Said:
     clock = SystemClock()
-    heard: list[TrialEvent] = []
+    heard: list[LinkEvent] = []
     with spawn(command, environment, name="agent") as link:
         talk = Conversation(link, clock, silence_s=_SILENCE_S)
         try:

@@ -24,8 +24,8 @@ def with_scores(
     """
     sheet: AnswerSheet | None = None
     for event in events:
-        is_answer = isinstance(event, AnswersGiven)
-        if sheet is not None and not (is_answer and event.source is sheet.source):
+        source = event.source if isinstance(event, AnswersGiven) else None
+        if sheet is not None and sheet.source is not source:
             yield from sheet.events()
             sheet = None
         if not isinstance(event, AnswersGiven):

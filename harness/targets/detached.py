@@ -6,7 +6,7 @@ from typing import Any
 from harness.clock import Deadline
 from harness.domain.plan import Trial
 from harness.domain.profile import Conditions
-from harness.domain.query import Noted, TrialEnded, TrialEvent
+from harness.domain.query import AnswersGiven, Noted, TrialEnded, TrialEvent
 from harness.domain.sut import ConditionsReached
 from harness.errors import LinkError, TargetError, Unsupported
 from harness.loadgen.transcript import Done, Hello, Listener
@@ -126,8 +126,8 @@ def collect(target: RemoteTarget, name: str, number: int) -> Collected:
                 match listener.take(line):
                     case Done():
                         is_done = True
-                    case Hello():
-                        pass
+                    case Hello() | AnswersGiven():
+                        pass  # a runner gives answers, and keeps no series
                     case event:
                         events.append(event)
             case _:

@@ -21,7 +21,7 @@ from harness.errors import DeployMismatch
 from harness.links.filedigest import digest_of, model_files
 from harness.meters.process import sampled
 from harness.targets.agentlife import Place
-from harness.targets.apart import clean_environment
+from harness.targets.apart import available_cores, clean_environment, share_cores
 from harness.targets.base import Deployment
 from harness.targets.local import runtime_opener
 from harness.targets.performing import Performer, longest_silence_s
@@ -72,12 +72,14 @@ class RunnerTarget:
         return performer.execute(trial, on)
 
     def _place(self, trial: Trial) -> Place:
+        threads = trial.settings.intra_op_threads
+        model_cores, other_cores = share_cores(available_cores(), threads)
         return Place(
             clock=self.clock,
             command=(*self.command, "agent"),
-            environment=clean_environment(trial.settings.intra_op_threads),
-            model_cores=frozenset(),
-            sampled=partial(sampled, clock=self.clock, cores=frozenset()),
+            environment=clean_environment(threads),
+            model_cores=model_cores,
+            sampled=partial(sampled, clock=self.clock, cores=other_cores),
             silence_s=SILENCE_S + longest_silence_s(trial),
         )
 

@@ -25,17 +25,26 @@ bool is_memory_short(const char *said) { return !said; }
 
 static void write_value(Text *out, const Json *value) {
   switch (value->kind) {
-    case JSON_NULL: text_print(out, "null"); return;
-    case JSON_FALSE: text_print(out, "false"); return;
-    case JSON_TRUE: text_print(out, "true"); return;
-    case JSON_STRING: text_string(out, value->text, value->size); return;
+    case JSON_NULL:
+      text_print(out, "null");
+      return;
+    case JSON_FALSE:
+      text_print(out, "false");
+      return;
+    case JSON_TRUE:
+      text_print(out, "true");
+      return;
+    case JSON_STRING:
+      text_string(out, value->text, value->size);
+      return;
     case JSON_NUMBER: {
       int64_t whole = json_integer(value, INT64_MIN);
       if (whole != INT64_MIN) text_print(out, "%" PRId64, whole);
       else text_real(out, json_real(value, 0));
       return;
     }
-    default: break;
+    default:
+      break;
   }
   bool is_object = value->kind == JSON_OBJECT;
   text_add(out, is_object ? "{" : "[", 1);

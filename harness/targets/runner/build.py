@@ -20,7 +20,15 @@ from harness.targets.runner.bundle import (
     keep_bundle,
 )
 
-OPTIONS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-s")
+OPTIONS = (
+    "-std=c11",
+    "-D_GNU_SOURCE",
+    "-D_FILE_OFFSET_BITS=64",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-s",
+)
 LIBRARIES = ("-lm", "-ldl", "-pthread")
 _C_LIBRARIES = (
     "libc.so.6",
@@ -106,7 +114,7 @@ def build_bundle(
             shutil.copyfile(_library_of(compiler, name), folder / name)
         if library is None:
             report(f"{architecture.machine}: onnxruntime {onnxruntime_version()}")
-            _fetch_library(architecture, folder)
+            fetch_library(architecture, folder)
         else:
             shutil.copyfile(library, folder / LIBRARY)
         return keep_bundle(folder, architecture.machine, architecture.loader)
@@ -126,7 +134,11 @@ def onnxruntime_version() -> str:
     return importlib.metadata.version("onnxruntime")
 
 
-def _fetch_library(architecture: Architecture, folder: Path) -> None:
+def fetch_library(architecture: Architecture, folder: Path) -> None:
+    """Have a machine's libonnxruntime.so in a folder: this host's own, or a wheel's.
+
+    Raises Unsupported where there is no wheel, EquipmentError where none is had.
+    """
     own = _own_library() if platform.machine() == architecture.machine else None
     if own is not None:
         shutil.copyfile(own, folder / LIBRARY)
@@ -144,10 +156,11 @@ def _fetch_library(architecture: Architecture, folder: Path) -> None:
         command += ["-d", place, f"onnxruntime=={onnxruntime_version()}"]
         _run(command, _DOWNLOAD_S)
         (wheel,) = Path(place).glob("*.whl")
-        _unpack_library(wheel, folder / LIBRARY)
+        unpack_library(wheel, folder / LIBRARY)
 
 
-def _unpack_library(wheel: Path, into: Path) -> None:
+def unpack_library(wheel: Path, into: Path) -> None:
+    """Take the library out of a wheel. Raises EquipmentError where none is in it."""
     with zipfile.ZipFile(wheel) as archive:
         names = [n for n in archive.namelist() if Path(n).name.startswith(LIBRARY)]
         if not names:

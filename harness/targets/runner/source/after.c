@@ -8,7 +8,13 @@
 #include "clock.h"
 #include "ending.h"
 
-enum { OVERHEAD_QUERIES = 5000, OVERHEAD_WARM_UP = 2000, ROUNDS = 8, EACH_AT_LEAST = 2, EACH_AT_MOST = 16 };
+enum {
+  OVERHEAD_QUERIES = 5000,
+  OVERHEAD_WARM_UP = 2000,
+  ROUNDS = 8,
+  EACH_AT_LEAST = 2,
+  EACH_AT_MOST = 16
+};
 static const int64_t OVERHEAD_NS = 200 * NS_PER_MS, PROBE_NS = 2 * NS_PER_S;
 
 static int by_size(const void *one, const void *other) {
@@ -53,15 +59,18 @@ void overhead_measure(const Bench *bench, Voice *voice) {
   for (size_t q = 0; q < order->sets; q++)
     bound[q] = bound_to(order, bench->bound[(q + 1) * order->calls - 1].tensors, NULL);
   Outputs outputs = outputs_for(&session, bench->names, bound[0].tensors, order->input_count);
-  int64_t *issued = allocate(2 * OVERHEAD_QUERIES * sizeof *issued), *completed = issued + OVERHEAD_QUERIES;
+  int64_t *issued = allocate(2 * OVERHEAD_QUERIES * sizeof *issued),
+          *completed = issued + OVERHEAD_QUERIES;
   time_identity(&session, bench, bound, &outputs, OVERHEAD_WARM_UP, issued, completed);
-  size_t count = time_identity(&session, bench, bound, &outputs, OVERHEAD_QUERIES, issued, completed);
+  size_t count =
+      time_identity(&session, bench, bound, &outputs, OVERHEAD_QUERIES, issued, completed);
   int64_t *gaps = allocate(count * sizeof *gaps);
   for (size_t i = 1; i < count; i++) gaps[i - 1] = issued[i] - completed[i - 1];
   for (size_t i = 0; i < count; i++) issued[i] = completed[i] - issued[i];
   int64_t half = quantile(issued, count, 0.5), most = quantile(issued, count, 0.9);
   text_print(voice_event(voice, "OverheadMeasured"),
-             ",\"queries\":%zu,\"latency_p50_ns\":%" PRId64 ",\"latency_p90_ns\":%" PRId64 ",\"gap_p50_ns\":%" PRId64,
+             ",\"queries\":%zu,\"latency_p50_ns\":%" PRId64 ",\"latency_p90_ns\":%" PRId64
+             ",\"gap_p50_ns\":%" PRId64,
              count, half, most, quantile(gaps, count - 1, 0.5));
   voice_say(voice);
   for (size_t q = 0; q < order->sets; q++) {
@@ -99,7 +108,8 @@ void answers_of_window(const Bench *bench, Voice *voice) {
     const Json *samples = bench_samples(bench, bench->kept[i].query);
     size_t count = json_count(samples), at = 0;
     int64_t *numbers = allocate(count * sizeof *numbers);
-    for (const Json *one = samples->first; one; one = one->next) numbers[at++] = json_integer(one, 0);
+    for (const Json *one = samples->first; one; one = one->next)
+      numbers[at++] = json_integer(one, 0);
     give(voice, "window", numbers, count, bench->kept[i].outputs, bench->outputs.count);
     free(numbers);
   }
@@ -148,7 +158,8 @@ void repeats_probe(const Bench *bench, Voice *voice) {
   int64_t enough = (int64_t)(order->fresh / ROUNDS) - 1;
   if (enough < EACH_AT_LEAST) return; /* not enough unseen inputs */
   Probe probe = {.bench = bench,
-                 .outputs = outputs_for(&bench->session, bench->names, bench->bound[0].tensors, order->input_count)};
+                 .outputs = outputs_for(&bench->session, bench->names, bench->bound[0].tensors,
+                                        order->input_count)};
   int64_t begun = now_ns();
   call(&probe, of_turn(&probe));
   int64_t took = now_ns() - begun;
@@ -166,7 +177,9 @@ void repeats_probe(const Bench *bench, Voice *voice) {
     }
     for (int kind = 0; kind < 3; kind++) {
       for (size_t i = 0; i < count; i++)
-        list[i] = kind == 0 ? &bench->bound[order->calls - 1] : kind == 1 ? of_turn(&probe) : &unseen[i];
+        list[i] = kind == 0   ? &bench->bound[order->calls - 1]
+                  : kind == 1 ? of_turn(&probe)
+                              : &unseen[i];
       time_calls(&probe, list, count, taken + (size_t)kind * total + round * (size_t)each);
     }
     for (size_t i = 0; i < count; i++) bound_free(order, &unseen[i]);

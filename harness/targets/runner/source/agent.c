@@ -18,7 +18,8 @@
 static Voice voice;
 
 bool is_memory_short(const char *said) {
-  static const char *const signs[] = {"allocate memory", "bad_alloc", "bad allocation", "out of memory"};
+  static const char *const signs[] = {"allocate memory", "bad_alloc", "bad allocation",
+                                      "out of memory"};
   for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
     if (strcasestr(said, signs[i])) return true;
   return false;
@@ -26,7 +27,8 @@ bool is_memory_short(const char *said) {
 
 static void say_end(const char *outcome, const char *reason) {
   Text *event = voice_event(&voice, "TrialEnded");
-  text_print(event, ",\"outcome\":\"%s\",\"queries\":%" PRId64 ",\"reason\":", outcome, voice.queries);
+  text_print(event, ",\"outcome\":\"%s\",\"queries\":%" PRId64 ",\"reason\":", outcome,
+             voice.queries);
   text_word(event, reason);
   voice_say(&voice);
   voice_done(&voice);
@@ -65,7 +67,8 @@ static void *hold_lease(void *unused) {
 static void refuse_unknown(const Order *order) {
   if (order->is_decoder) end_trial("refused", "The C runner knows no language models");
   if (order->is_pipeline) end_trial("refused", "The C runner knows no pipelines");
-  if (!scenario_is_known(order->scenario)) end_trial("refused", "The C runner does not know the scenario %s", order->scenario);
+  if (!scenario_is_known(order->scenario))
+    end_trial("refused", "The C runner does not know the scenario %s", order->scenario);
   if (strcmp(order->runtime, "harness.runtimes.onnxrt:open_runtime"))
     end_trial("refused", "The C runner knows only onnxruntime, not %s", order->runtime);
 }
@@ -74,13 +77,14 @@ static void refuse_settings(const Order *order) {
   if (!ort_has_provider(order->provider)) {
     Text names = {0};
     ort_providers(&names);
-    end_trial("refused", "This onnxruntime has no %s: onnxruntime %s. Use one of: %s.", order->provider,
-              ort_version(), names.data);
+    end_trial("refused", "This onnxruntime has no %s: onnxruntime %s. Use one of: %s.",
+              order->provider, ort_version(), names.data);
   }
   if (strcmp(order->provider, "CPUExecutionProvider"))
     end_trial("refused", "The C runner executes on the processor, not by %s", order->provider);
   if (optimisation_level(order->optimisation) < 0)
-    end_trial("refused", "onnxruntime has no optimisation level '%s'. Use one of: off, basic, extended, all.",
+    end_trial("refused",
+              "onnxruntime has no optimisation level '%s'. Use one of: off, basic, extended, all.",
               order->optimisation);
 }
 
@@ -116,7 +120,8 @@ static void conclude(Bench *bench, Memory *memory, bool is_start) {
   memory_after_dispose(memory);
   memory_report(memory, &voice);
   text_print(voice_event(&voice, "OutputsChecked"),
-             ",\"compared\":%" PRId64 ",\"differing\":%" PRId64 ",\"non_finite\":%" PRId64 ",\"sha256\":\"%s\"",
+             ",\"compared\":%" PRId64 ",\"differing\":%" PRId64 ",\"non_finite\":%" PRId64
+             ",\"sha256\":\"%s\"",
              checked.compared, checked.differing, checked.non_finite, checked.sha256);
   voice_say(&voice);
 }
@@ -159,7 +164,8 @@ static void count(const Order *order) {
 
 static void carry_out(const Order *order) {
   bool is_inspection = !strcmp(order->task, "inspect");
-  if (!is_inspection && !order->prepared) end_trial("refused", "Nothing was prepared for the C runner");
+  if (!is_inspection && !order->prepared)
+    end_trial("refused", "Nothing was prepared for the C runner");
   if (is_inspection) {
     identify();
     inspect(order, &voice);
@@ -194,7 +200,8 @@ int agent(const char *library) {
   ort_failed = fail_in_library;
   char pid[32];
   snprintf(pid, sizeof pid, "%ld", (long)getpid());
-  const char *const facts[][2] = {{"pid", pid}, {"clock", "monotonic"}, {"agent", "C runner"}, {NULL, NULL}};
+  const char *const facts[][2] = {
+      {"pid", pid}, {"clock", "monotonic"}, {"agent", "C runner"}, {NULL, NULL}};
   voice_hello(&voice, facts);
   refuse_unknown(&order);
   if (!ort_open(library, &why)) end_trial("refused", "%s", why.data);

@@ -25,9 +25,10 @@ Tensor *tensors_at(const Bench *bench, size_t at, bool is_sample) {
     tensors[i] = is_sample ? order->inputs[i].sample : order->inputs[i].call;
     tensors[i].data = aligned(tensors[i].bytes);
     for (size_t done = 0; done < tensors[i].bytes;) {
-      ssize_t size = pread(bench->tensors, (char *)tensors[i].data + done,
-                           tensors[i].bytes - done, (off_t)(at + done));
-      if (size <= 0) end_trial("failed", "The file of inputs cannot be read: %s", order->tensors_path);
+      ssize_t size = pread(bench->tensors, (char *)tensors[i].data + done, tensors[i].bytes - done,
+                           (off_t)(at + done));
+      if (size <= 0)
+        end_trial("failed", "The file of inputs cannot be read: %s", order->tensors_path);
       done += (size_t)size;
     }
     at += tensors[i].bytes;
@@ -64,7 +65,8 @@ void bench_prepare(Bench *bench, const Order *order) {
   bench->bound = allocate(order->sets * order->calls * sizeof *bench->bound);
   for (size_t q = 0; q < order->sets; q++)
     for (size_t c = 0; c < order->calls; c++)
-      bench->bound[q * order->calls + c].tensors = tensors_at(bench, order_query_at(order, q, c), false);
+      bench->bound[q * order->calls + c].tensors =
+          tensors_at(bench, order_query_at(order, q, c), false);
   bench->names = allocate(order->input_count * sizeof *bench->names);
   bench->states = allocate(order->input_count * sizeof *bench->states);
   for (size_t i = 0; i < order->input_count; i++) {
@@ -81,10 +83,12 @@ void bench_prepare(Bench *bench, const Order *order) {
 static void read_whole(const char *path, unsigned char **data, size_t *size) {
   FILE *file = fopen(path, "rb");
   struct stat found;
-  if (!file || fstat(fileno(file), &found)) end_trial("failed", "The model cannot be read: %s", path);
+  if (!file || fstat(fileno(file), &found))
+    end_trial("failed", "The model cannot be read: %s", path);
   *size = (size_t)found.st_size;
   *data = allocate(*size + 1);
-  if (fread(*data, 1, *size, file) != *size) end_trial("failed", "The model cannot be read: %s", path);
+  if (fread(*data, 1, *size, file) != *size)
+    end_trial("failed", "The model cannot be read: %s", path);
   fclose(file);
 }
 
@@ -99,12 +103,15 @@ void model_read(const Order *order, unsigned char **data, size_t *size) {
   for (const Json *one = order->external ? order->external->first : NULL; one; one = one->next) {
     beside.size = 0;
     text_print(&beside, "%s/%s", folder, json_text(one) ? json_text(one) : "");
-    if (!sha256_add_file(&digest, beside.data)) end_trial("failed", "The model cannot be read: %s", beside.data);
+    if (!sha256_add_file(&digest, beside.data))
+      end_trial("failed", "The model cannot be read: %s", beside.data);
   }
   sha256_end(&digest, found);
   if (strcmp(found, order->sha256))
-    end_trial("refused", "The model that was read has sha256 %.12s…, not %.12s…: %s. The file changed since "
-              "the plan was made; plan again.", found, order->sha256, order->model_path);
+    end_trial("refused",
+              "The model that was read has sha256 %.12s…, not %.12s…: %s. The file changed since "
+              "the plan was made; plan again.",
+              found, order->sha256, order->model_path);
   text_free(&beside);
   free(path);
 }
@@ -153,7 +160,8 @@ void bench_bind(Bench *bench) {
   const Order *order = bench->order;
   for (size_t i = 0; i < order->sets * order->calls; i++)
     bench->bound[i] = bound_to(order, bench->bound[i].tensors, bench->states);
-  bench->outputs = outputs_for(&bench->session, bench->names, bench->bound[0].tensors, order->input_count);
+  bench->outputs =
+      outputs_for(&bench->session, bench->names, bench->bound[0].tensors, order->input_count);
 }
 
 Outputs outputs_for(const Session *session, const char *const *names, const Tensor *inputs,

@@ -3,7 +3,6 @@
 
 #include <gnu/libc-version.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +78,9 @@ static char *after_word(const char *path, const char *word, char separator) {
   while (file && !found && fgets(line, sizeof line, file)) {
     char *value = strchr(line, separator);
     size_t size = strlen(word);
-    if (!value || strncmp(line, word, size) || strspn(line + size, " \t") != (size_t)(value - line) - size) continue;
+    if (!value || strncmp(line, word, size) ||
+        strspn(line + size, " \t") != (size_t)(value - line) - size)
+      continue;
     value += 1 + strspn(value + 1, " \t\"");
     value[strcspn(value, "\"\n")] = 0;
     found = strdup(value);
@@ -119,12 +120,14 @@ static bool add_phone(Text *line) {
                                          {"soc", "ro.soc.model"}};
   char *model = property("ro.product.model"), *maker = property("ro.product.manufacturer");
   Text board = {0};
-  if (model && *model) text_print(&board, "%s%s%s", maker ? maker : "", maker && *maker ? " " : "", model);
+  if (model && *model)
+    text_print(&board, "%s%s%s", maker ? maker : "", maker && *maker ? " " : "", model);
   free(model);
   free(maker);
   if (!board.size) return false;
   add_found(line, "board", board.data);
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) add_found(line, names[i][0], property(names[i][1]));
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    add_found(line, names[i][0], property(names[i][1]));
   return true;
 }
 

@@ -45,7 +45,8 @@ static void set_governor(const char *path, void *with) {
     return;
   }
   if (is_to_change) {
-    text_print(&asked->what, "The governor is '%s', and '%s' cannot be set: %s", found, asked->governor, strerror(errno));
+    text_print(&asked->what, "The governor is '%s', and '%s' cannot be set: %s", found,
+               asked->governor, strerror(errno));
     text_print(&asked->where, "%s", path);
     text_print(&asked->remedy, "Log in as root, or set it by hand before the run.");
   }
@@ -81,7 +82,8 @@ static void rest(int64_t duration_ns) {
 static bool cool(Asked *asked, int64_t patience_ns) {
   for (double degc; (degc = phone_temperature()) > asked->max_start_degc; rest(LOOK_EVERY_NS)) {
     if (now_ns() < patience_ns && !is_ended) continue;
-    text_print(&asked->what, "The board is at %.1f degC and did not cool down to %g degC", degc, asked->max_start_degc);
+    text_print(&asked->what, "The board is at %.1f degC and did not cool down to %g degC", degc,
+               asked->max_start_degc);
     text_print(&asked->remedy, "Wait, cool it, or ask for less in the profile's conditions.");
     return false;
   }
@@ -109,9 +111,11 @@ static int64_t anchor(Asked *asked, int64_t patience_ns) {
     int64_t found = anchor_once();
     if (isnan(asked->anchor_ns) || (double)found <= ANCHOR_LIMIT * asked->anchor_ns) return found;
     if (now_ns() < patience_ns && !is_ended) continue;
-    text_print(&asked->what, "The anchor workload takes %.2f times as long as at the start of the run",
+    text_print(&asked->what,
+               "The anchor workload takes %.2f times as long as at the start of the run",
                (double)found / asked->anchor_ns);
-    text_print(&asked->remedy, "The board is held back: look at its heat, its supply and what else runs on it, "
+    text_print(&asked->remedy,
+               "The board is held back: look at its heat, its supply and what else runs on it, "
                "then run again with --resume.");
     return 0;
   }
@@ -133,8 +137,10 @@ static void add_real(Text *line, const char *name, double value) {
 
 static bool reach(Asked *asked, Text *line) {
   int64_t patience_ns = now_ns() + (int64_t)(asked->patience_s * (double)NS_PER_S);
-  if (asked->governor) each_file("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor", set_governor, asked);
-  if (asked->what.size || (!isnan(asked->max_start_degc) && !cool(asked, patience_ns))) return false;
+  if (asked->governor)
+    each_file("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor", set_governor, asked);
+  if (asked->what.size || (!isnan(asked->max_start_degc) && !cool(asked, patience_ns)))
+    return false;
   int64_t anchor_ns = anchor(asked, patience_ns);
   if (!anchor_ns) return false;
   double charger = phone_charger();
@@ -146,7 +152,10 @@ static bool reach(Asked *asked, Text *line) {
   add_real(line, "load_average", kernel_load());
   add_real(line, "throttle", phone_throttle());
   add_real(line, "charge", phone_charge());
-  text_print(line, ",\"is_on_battery\":%s,\"governor\":", isnan(charger) ? "null" : charger > 0 ? "false" : "true");
+  text_print(line, ",\"is_on_battery\":%s,\"governor\":",
+             isnan(charger) ? "null"
+             : charger > 0  ? "false"
+                            : "true");
   if (governor) text_word(line, governor);
   else text_print(line, "null");
   text_print(line, "}");
@@ -176,7 +185,8 @@ int conditions(const char *base) {
   struct sigaction ending = {.sa_handler = note_end};
   signal(SIGHUP, SIG_IGN);
   sigaction(SIGTERM, &ending, NULL); /* no restart: a read that waits is ended by it */
-  if (!read_line(STDIN_FILENO, &line) || !json_parse(&document, line.data, line.size, &why)) return NOT_SAID;
+  if (!read_line(STDIN_FILENO, &line) || !json_parse(&document, line.data, line.size, &why))
+    return NOT_SAID;
   Asked asked = {.governor = json_text(json_member(document.root, "governor")),
                  .max_start_degc = json_real(json_member(document.root, "max_start_degc"), NAN),
                  .anchor_ns = json_real(json_member(document.root, "anchor_ns"), NAN),

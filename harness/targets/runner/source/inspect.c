@@ -12,16 +12,25 @@
 #include "ending.h"
 
 /* As harness/runtimes/onnxrt.py has them. */
-static const char *const QUANTISED[] = {
-    "ConvInteger", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulInteger16", "MatMulIntegerToFloat",
-    "MatMulNBits", "QAttention", "QConvTranspose", "QGemm", "QLinearConv", "QLinearMatMul"};
-static const char *const NOT_QUANTISED[] = {"Conv", "ConvTranspose", "FusedConv", "FusedGemm",
-                                            "FusedMatMul", "Gemm", "MatMul", "NhwcFusedConv"};
+static const char *const QUANTISED[] = {"ConvInteger",     "DynamicQuantizeMatMul", "MatMulInteger",
+                                        "MatMulInteger16", "MatMulIntegerToFloat",  "MatMulNBits",
+                                        "QAttention",      "QConvTranspose",        "QGemm",
+                                        "QLinearConv",     "QLinearMatMul"};
+static const char *const NOT_QUANTISED[] = {"Conv",      "ConvTranspose", "FusedConv",
+                                            "FusedGemm", "FusedMatMul",   "Gemm",
+                                            "MatMul",    "NhwcFusedConv"};
 enum { DEEPEST = 32 };
 
 /* Fields of onnx.proto: ModelProto.graph → GraphProto.node → NodeProto.op_type and
    .attribute → AttributeProto.g and .graphs. The encoding is Protocol Buffers'. */
-enum { MODEL_GRAPH = 7, GRAPH_NODE = 1, NODE_OP_TYPE = 4, NODE_ATTRIBUTE = 5, ATTRIBUTE_GRAPH = 6, ATTRIBUTE_GRAPHS = 11 };
+enum {
+  MODEL_GRAPH = 7,
+  GRAPH_NODE = 1,
+  NODE_OP_TYPE = 4,
+  NODE_ATTRIBUTE = 5,
+  ATTRIBUTE_GRAPH = 6,
+  ATTRIBUTE_GRAPHS = 11
+};
 
 typedef struct Field {
   uint64_t number;
@@ -45,15 +54,21 @@ static bool next_field(const unsigned char **at, const unsigned char *end, Field
   if (!read_varint(at, end, &key)) return false;
   *field = (Field){.number = key >> 3};
   switch (key & 7) {
-    case 0: return read_varint(at, end, &size);
-    case 1: size = 8; break;
-    case 5: size = 4; break;
+    case 0:
+      return read_varint(at, end, &size);
+    case 1:
+      size = 8;
+      break;
+    case 5:
+      size = 4;
+      break;
     case 2:
       if (!read_varint(at, end, &size)) return false;
       field->data = *at;
       field->size = size;
       break;
-    default: return false;
+    default:
+      return false;
   }
   if (size > (uint64_t)(end - *at)) return false;
   *at += size;
@@ -90,9 +105,11 @@ static bool count_node(const Field *node, Counts *counts) {
     if (field.number == NODE_OP_TYPE && field.data) {
       bool is_quantised = is_one_of(&field, QUANTISED, sizeof QUANTISED / sizeof *QUANTISED);
       counts->quantised += is_quantised;
-      counts->all += is_quantised || is_one_of(&field, NOT_QUANTISED, sizeof NOT_QUANTISED / sizeof *NOT_QUANTISED);
+      counts->all += is_quantised ||
+                     is_one_of(&field, NOT_QUANTISED, sizeof NOT_QUANTISED / sizeof *NOT_QUANTISED);
     }
-    if (field.number == NODE_ATTRIBUTE && field.data && !count_attribute(&field, counts)) return false;
+    if (field.number == NODE_ATTRIBUTE && field.data && !count_attribute(&field, counts))
+      return false;
   }
   return true;
 }
@@ -123,7 +140,8 @@ bool count_kernels(const unsigned char *model, size_t size, int64_t *quantised, 
 static void count_written(const char *path, int64_t *quantised, int64_t *all) {
   FILE *file = fopen(path, "rb");
   struct stat found;
-  if (!file || fstat(fileno(file), &found)) end_trial("failed", "The optimised model was not written: %s", path);
+  if (!file || fstat(fileno(file), &found))
+    end_trial("failed", "The optimised model was not written: %s", path);
   size_t size = (size_t)found.st_size;
   unsigned char *data = allocate(size + 1);
   bool is_read = fread(data, 1, size, file) == size;
@@ -145,7 +163,8 @@ void inspect(const Order *order, Voice *voice) {
   if (!mkdtemp(folder.data)) {
     folder.size = 0; /* a phone has no /tmp; the model's own folder is ours */
     text_print(&folder, "%s-XXXXXX", order->model_path);
-    if (!mkdtemp(folder.data)) end_trial("failed", "There is no room for the optimised model: %s", folder.data);
+    if (!mkdtemp(folder.data))
+      end_trial("failed", "There is no room for the optimised model: %s", folder.data);
   }
   text_print(&path, "%s/optimised.onnx", folder.data);
   model_open(order, model, size, path.data, &session);

@@ -42,8 +42,7 @@ static bool fail(Reader *reader, const char *why) {
 }
 
 static void skip_blanks(Reader *reader) {
-  while (reader->at < reader->end && strchr(" \t\r\n", *reader->at) && *reader->at)
-    reader->at++;
+  while (reader->at < reader->end && strchr(" \t\r\n", *reader->at) && *reader->at) reader->at++;
 }
 
 static int hex4(Reader *reader) {
@@ -164,10 +163,12 @@ static bool read_members(Reader *reader, Json *value, bool is_object) {
     size_t key_size = 0;
     skip_blanks(reader);
     if (is_object) {
-      if (reader->at == reader->end || *reader->at != '"') return fail(reader, "a member without a name");
+      if (reader->at == reader->end || *reader->at != '"')
+        return fail(reader, "a member without a name");
       if (!read_string(reader, &key, &key_size)) return false;
       skip_blanks(reader);
-      if (reader->at == reader->end || *reader->at++ != ':') return fail(reader, "a name without a colon");
+      if (reader->at == reader->end || *reader->at++ != ':')
+        return fail(reader, "a name without a colon");
     }
     if (!read_value(reader, last)) return false;
     (*last)->key = key;
@@ -199,10 +200,15 @@ static bool read_kind(Reader *reader, Json *value) {
     case '"':
       value->kind = JSON_STRING;
       return read_string(reader, &value->text, &value->size);
-    case 'n': return read_literal(reader, value, "null", JSON_NULL);
-    case 't': return read_literal(reader, value, "true", JSON_TRUE);
-    case 'f': return read_literal(reader, value, "false", JSON_FALSE);
-    default: value->kind = JSON_NUMBER; return read_number(reader);
+    case 'n':
+      return read_literal(reader, value, "null", JSON_NULL);
+    case 't':
+      return read_literal(reader, value, "true", JSON_TRUE);
+    case 'f':
+      return read_literal(reader, value, "false", JSON_FALSE);
+    default:
+      value->kind = JSON_NUMBER;
+      return read_number(reader);
   }
 }
 

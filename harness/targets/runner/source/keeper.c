@@ -39,7 +39,10 @@ static int64_t touched_ns(const char *path) {
 }
 
 void watch_open(Watch *watch, const RunFolder *folder, double lease_s) {
-  *watch = (Watch){.folder = folder, .lease_s = lease_s, .seen = touched_ns(folder->lease), .heard_ns = now_ns()};
+  *watch = (Watch){.folder = folder,
+                   .lease_s = lease_s,
+                   .seen = touched_ns(folder->lease),
+                   .heard_ns = now_ns()};
 }
 
 const char *watch_look(Watch *watch) {
@@ -85,9 +88,11 @@ static void require_said(Keeper *keeper, bool is_said) {
   if (is_said) return;
   char words[LAST_BYTES + 1];
   snprintf(words, sizeof words, "%-*s", LAST_BYTES, "");
-  int size = snprintf(words, sizeof words, "The board cannot write its journal: %s", strerror(errno));
+  int size =
+      snprintf(words, sizeof words, "The board cannot write its journal: %s", strerror(errno));
   if (size > 0 && size < LAST_BYTES) memset(words + size, ' ', (size_t)(LAST_BYTES - size));
-  int file = open(keeper->folder->last, O_WRONLY | O_CLOEXEC); /* in place: a full disk has no more room */
+  int file =
+      open(keeper->folder->last, O_WRONLY | O_CLOEXEC); /* in place: a full disk has no more room */
   write_all(file, words, LAST_BYTES);
   exit(NOT_SAID); /* the agent's standard input closes, and it ends */
 }
@@ -97,7 +102,8 @@ static void note_inspected(Text *into, const Json *event) {
   into->size = 0;
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
     const Json *value = json_member(event, fields[i]);
-    text_print(into, ",\"%s\":%.*s", fields[i], value ? (int)value->raw_size : 4, value ? value->raw : "null");
+    text_print(into, ",\"%s\":%.*s", fields[i], value ? (int)value->raw_size : 4,
+               value ? value->raw : "null");
   }
 }
 
@@ -120,8 +126,9 @@ static void say_loaded(Keeper *keeper, const Json *event) {
     return;
   }
   const char *sha256 = json_text(json_member(event, "sha256"));
-  text_print(voice_event(&keeper->voice, "ModelLoaded"), ",\"sha256\":\"%s\",\"load_ns\":%" PRId64 "%s",
-             sha256 ? sha256 : "", json_integer(json_member(event, "load_ns"), 0), keeper->inspected.data);
+  text_print(voice_event(&keeper->voice, "ModelLoaded"),
+             ",\"sha256\":\"%s\",\"load_ns\":%" PRId64 "%s", sha256 ? sha256 : "",
+             json_integer(json_member(event, "load_ns"), 0), keeper->inspected.data);
   require_said(keeper, voice_say(&keeper->voice));
 }
 
@@ -138,7 +145,8 @@ static void add_check(Checks *checks, const Json *event) {
 /* Takes an event of the trial; of the facts of cold starts those of the first. */
 static void hear(void *with, const char *kind, const Json *event) {
   Keeper *keeper = with;
-  bool is_fact = !strcmp(kind, "ModelLoaded") || !strcmp(kind, "MemoryMeasured") || !strcmp(kind, "Noted");
+  bool is_fact =
+      !strcmp(kind, "ModelLoaded") || !strcmp(kind, "MemoryMeasured") || !strcmp(kind, "Noted");
   if (keeper->is_cold && !strcmp(kind, "OutputsChecked")) {
     add_check(&keeper->checks, event);
   } else if (keeper->start > 0 && is_fact) {
@@ -150,14 +158,17 @@ static void hear(void *with, const char *kind, const Json *event) {
   }
 }
 
-static void let_live(Keeper *keeper, const char *task, void (*heard)(void *, const char *, const Json *), void (*reading)(void *)) {
+static void let_live(Keeper *keeper, const char *task,
+                     void (*heard)(void *, const char *, const Json *), void (*reading)(void *)) {
   keeper->life.task = task;
   keeper->life.heard = heard;
   keeper->life.reading = reading;
   live(&keeper->life);
 }
 
-static bool has_ended_as(const Keeper *keeper, const char *outcome) { return !strcmp(keeper->life.outcome.data, outcome); }
+static bool has_ended_as(const Keeper *keeper, const char *outcome) {
+  return !strcmp(keeper->life.outcome.data, outcome);
+}
 
 static void inspect_first(Keeper *keeper) {
   const Json *known = json_member(keeper->job, "inspected");
@@ -178,8 +189,10 @@ static void start_again_and_again(Keeper *keeper, int64_t starts) {
   const Checks *checks = &keeper->checks;
   if (!checks->is_any) return;
   text_print(voice_event(&keeper->voice, "OutputsChecked"),
-             ",\"compared\":%" PRId64 ",\"differing\":%" PRId64 ",\"non_finite\":%" PRId64 ",\"sha256\":\"%s\"",
-             checks->compared, checks->strays > checks->differing ? checks->strays : checks->differing,
+             ",\"compared\":%" PRId64 ",\"differing\":%" PRId64 ",\"non_finite\":%" PRId64
+             ",\"sha256\":\"%s\"",
+             checks->compared,
+             checks->strays > checks->differing ? checks->strays : checks->differing,
              checks->non_finite, checks->sha256);
   require_said(keeper, voice_say(&keeper->voice));
 }
@@ -205,17 +218,21 @@ void keep(const Json *job, const RunFolder *folder) {
   keeper.job = job;
   keeper.folder = folder;
   watch_open(&keeper.watch, folder, json_real(json_member(job, "lease_s"), 60));
-  keeper.life = (Life){.job = job, .watch = &keeper.watch, .sampler = &keeper.sampler, .with = &keeper};
+  keeper.life =
+      (Life){.job = job, .watch = &keeper.watch, .sampler = &keeper.sampler, .with = &keeper};
   voice_open(&keeper.voice, journal, trial ? trial : "");
   char pid[32], *boot = kernel_boot();
   snprintf(pid, sizeof pid, "%ld", (long)getpid());
-  const char *const facts[][2] = {{"pid", pid}, {"clock", "board"}, {"boot", boot}, {"agent", "C runner"}, {NULL, NULL}};
+  const char *const facts[][2] = {
+      {"pid", pid}, {"clock", "board"}, {"boot", boot}, {"agent", "C runner"}, {NULL, NULL}};
   voice_hello(&keeper.voice, facts);
   text_print(voice_event(&keeper.voice, "TrialStarted"), ",\"clock\":\"board\"");
   require_said(&keeper, voice_say(&keeper.voice));
   execute(&keeper);
   Text *event = voice_event(&keeper.voice, "TrialEnded");
-  text_print(event, ",\"outcome\":\"%s\",\"queries\":%" PRId64 ",\"reason\":", keeper.life.outcome.data, keeper.queries);
+  text_print(event,
+             ",\"outcome\":\"%s\",\"queries\":%" PRId64 ",\"reason\":", keeper.life.outcome.data,
+             keeper.queries);
   text_word(event, keeper.life.reason.data);
   require_said(&keeper, voice_say(&keeper.voice));
   require_said(&keeper, voice_done(&keeper.voice));
@@ -236,8 +253,9 @@ static void become_daemon(const RunFolder *folder) {
 static bool make_files(const RunFolder *folder) {
   char blanks[LAST_BYTES + 1], *boot = kernel_boot();
   snprintf(blanks, sizeof blanks, "%-*s", LAST_BYTES, "");
-  bool is_made = make_folders(folder->path) && write_text(folder->last, blanks) && write_text(folder->boot, boot) &&
-                 write_text(folder->lease, "") && write_text(folder->journal, "");
+  bool is_made = make_folders(folder->path) && write_text(folder->last, blanks) &&
+                 write_text(folder->boot, boot) && write_text(folder->lease, "") &&
+                 write_text(folder->journal, "");
   free(boot);
   return is_made;
 }

@@ -65,7 +65,8 @@ typedef struct Hottest {
 } Hottest;
 
 static void look_at_zone(const char *zone, void *with) {
-  static const char *const words[] = {"cpu", "soc", "pkg", "core", "tsens", "big", "little", "acpitz", NULL};
+  static const char *const words[] = {"cpu", "soc",    "pkg",    "core", "tsens",
+                                      "big", "little", "acpitz", NULL};
   Hottest *hottest = with;
   double degc = number_beside(zone, "temp");
   if (fabs(degc) >= WHOLE_DEGREES_BELOW) degc *= 1e-3;
@@ -173,8 +174,8 @@ double kernel_load(void) {
 bool kernel_ticks(double *busy, double *all) {
   double ticks[8] = {0};
   char *line = first_line("/proc/stat");
-  int found = line ? sscanf(line, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &ticks[0], &ticks[1], &ticks[2],
-                            &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7])
+  int found = line ? sscanf(line, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &ticks[0], &ticks[1],
+                            &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7])
                    : 0;
   free(line);
   *all = 0;
@@ -235,8 +236,11 @@ double process_seconds(pid_t pid) {
   char path[64];
   double user, system;
   snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-  char *line = first_line(path), *after = line ? strrchr(line, ')') : NULL; /* a name may hold blanks */
-  int found = after ? sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lf %lf", &user, &system) : 0;
+  char *line = first_line(path),
+       *after = line ? strrchr(line, ')') : NULL; /* a name may hold blanks */
+  int found = after ? sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lf %lf",
+                             &user, &system)
+                    : 0;
   free(line);
   return found == 2 ? (user + system) / (double)sysconf(_SC_CLK_TCK) : NAN;
 }

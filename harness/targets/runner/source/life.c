@@ -30,7 +30,7 @@ typedef struct Agent {
   Text words;
   int64_t count; /* of events */
   Sha256 digest;
-  bool is_done, has_ended;
+  bool is_done;
 } Agent;
 
 static void clean_environment(int threads) {
@@ -48,7 +48,8 @@ static void clean_environment(int threads) {
   for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) setenv(pools[i], number, 1);
 }
 
-static _Noreturn void be_agent(const int in[2], const int out[2], const int errors[2], int threads) {
+static _Noreturn void be_agent(const int in[2], const int out[2], const int errors[2],
+                               int threads) {
   dup2(in[0], STDIN_FILENO);
   dup2(out[1], STDOUT_FILENO);
   dup2(errors[1], STDERR_FILENO);
@@ -87,7 +88,8 @@ static void add_raw(Text *order, const char *name, const Json *value) {
 /* Writes the order of a task: what the job holds, as the host has written it. */
 static void write_order(Text *order, const Life *life, int64_t spawned_ns) {
   const Json *job = life->job, *model = json_member(job, "model");
-  text_print(order, "{\"task\":\"%s\",\"source\":\"session\",\"spawned_ns\":%" PRId64, life->task, spawned_ns);
+  text_print(order, "{\"task\":\"%s\",\"source\":\"session\",\"spawned_ns\":%" PRId64, life->task,
+             spawned_ns);
   add_raw(order, "trial", json_member(job, "trial"));
   add_raw(order, "runtime", json_member(job, "runtime"));
   add_raw(order, "model_path", json_member(job, "model_path"));
@@ -106,14 +108,13 @@ static void settle(Life *life, const char *outcome, const char *reason) {
   text_print(&life->reason, "%s", reason);
 }
 
-static void take_event(Life *life, Agent *agent, const Json *event) {
+static void take_event(Life *life, const Json *event) {
   const char *kind = json_text(json_member(event, "kind"));
   if (!kind) return;
   if (!strcmp(kind, "TrialEnded")) {
     const char *outcome = json_text(json_member(event, "outcome"));
     const char *reason = json_text(json_member(event, "reason"));
     settle(life, outcome ? outcome : "crashed", reason ? reason : "");
-    agent->has_ended = true;
     return;
   }
   if (!strcmp(kind, "QueryBlock")) {
@@ -132,14 +133,17 @@ static bool take_line(Life *life, Agent *agent, const char *data, size_t size) {
   sha256_end(&agent->digest, digest);
   sha256_add(&agent->digest, data, size);
   if (!json_parse(&document, data, size, NULL)) return false;
-  const Json *line = json_member(document.root, "line"), *event = json_member(document.root, "event");
+  const Json *line = json_member(document.root, "line"),
+             *event = json_member(document.root, "event");
   bool is_in_turn = true;
-  if (json_is(line, "event") && json_integer(json_member(document.root, "seq"), -1) == agent->count && event) {
+  if (json_is(line, "event") &&
+      json_integer(json_member(document.root, "seq"), -1) == agent->count && event) {
     agent->count++;
-    take_event(life, agent, event);
+    take_event(life, event);
   } else if (json_is(line, "done")) {
-    agent->is_done = is_in_turn = json_integer(json_member(document.root, "count"), -1) == agent->count &&
-                                  json_is(json_member(document.root, "sha256"), digest);
+    agent->is_done = is_in_turn =
+        json_integer(json_member(document.root, "count"), -1) == agent->count &&
+        json_is(json_member(document.root, "sha256"), digest);
   } else {
     is_in_turn = json_is(line, "hello");
   }
@@ -150,7 +154,8 @@ static bool take_line(Life *life, Agent *agent, const char *data, size_t size) {
 static bool take_lines(Life *life, Agent *agent) {
   size_t from = 0;
   char *end;
-  while (!agent->is_done && (end = memchr(agent->line.data + from, '\n', agent->line.size - from))) {
+  while (!agent->is_done &&
+         (end = memchr(agent->line.data + from, '\n', agent->line.size - from))) {
     size_t next = (size_t)(end - agent->line.data) + 1;
     if (!take_line(life, agent, agent->line.data + from, next - from)) return false;
     from = next;
@@ -188,7 +193,8 @@ static const char *last_words(Agent *agent) {
 }
 
 static int64_t memory_limit(void) {
-  static const char *const groups[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+  static const char *const groups[] = {"/sys/fs/cgroup/memory.max",
+                                       "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
   int64_t limit = kernel_memory();
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
     double found = number_in(groups[i]);
@@ -217,7 +223,8 @@ static void autopsy(Life *life, Agent *agent, int64_t kills) {
   Text reason = {0};
   int status = status_of(agent);
   const char *words = last_words(agent), *before = *words ? ": " : "";
-  bool is_short = life->sampler->peak >= NEAR_LIMIT * (double)memory_limit() || (kills >= 0 && kernel_kills() > kills);
+  bool is_short = life->sampler->peak >= NEAR_LIMIT * (double)memory_limit() ||
+                  (kills >= 0 && kernel_kills() > kills);
   bool was_killed = status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
   for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
     if (strstr(words, signs[i])) {
@@ -229,9 +236,14 @@ static void autopsy(Life *life, Agent *agent, int64_t kills) {
     settle(life, "out_of_memory", "The kernel killed the process for memory");
     return;
   }
-  if (status < 0) text_print(&reason, "The process closed its output and went on%s%s", before, words);
-  else if (WIFSIGNALED(status)) text_print(&reason, "The process was ended by SIG%s%s%s", sigabbrev_np(WTERMSIG(status)), before, words);
-  else text_print(&reason, "The process ended with exit status %d%s%s", WEXITSTATUS(status), before, words);
+  if (status < 0)
+    text_print(&reason, "The process closed its output and went on%s%s", before, words);
+  else if (WIFSIGNALED(status))
+    text_print(&reason, "The process was ended by SIG%s%s%s", sigabbrev_np(WTERMSIG(status)),
+               before, words);
+  else
+    text_print(&reason, "The process ended with exit status %d%s%s", WEXITSTATUS(status), before,
+               words);
   settle(life, "crashed", reason.data);
   text_free(&reason);
 }
@@ -258,7 +270,8 @@ static int64_t patience_ns(const Json *job) {
   int64_t window = json_integer(json_member(json_member(trial, "minimum"), "duration_ns"), 0);
   int64_t queries = json_integer(json_member(json_member(trial, "minimum"), "queries"), 0);
   int64_t longest = json_integer(json_member(trial, "baseline_ns"), 0);
-  int64_t mark = json_integer(json_member(json_member(json_member(job, "prepared"), "preamble"), "until_ns"), 0);
+  int64_t mark = json_integer(
+      json_member(json_member(json_member(job, "prepared"), "preamble"), "until_ns"), 0);
   if (json_is(json_member(scenario, "kind"), "Periodic")) {
     int64_t scheduled = queries * json_integer(json_member(scenario, "period_ns"), 0);
     if (scheduled > window) window = scheduled;
@@ -272,7 +285,8 @@ static int64_t patience_ns(const Json *job) {
 static bool follow_agent(Life *life, Agent *agent, int64_t kills) {
   int64_t patience = patience_ns(life->job), heard_ns = now_ns();
   for (;;) {
-    struct pollfd files[2] = {{.fd = agent->out, .events = POLLIN}, {.fd = agent->errors, .events = POLLIN}};
+    struct pollfd files[2] = {{.fd = agent->out, .events = POLLIN},
+                              {.fd = agent->errors, .events = POLLIN}};
     int64_t wait_ms = (sampler_take(life->sampler) - now_ns()) / NS_PER_MS + 1;
     poll(files, 2, (int)(wait_ms < 0 ? 0 : wait_ms > LOOK_EVERY_MS ? LOOK_EVERY_MS : wait_ms));
     if (files[1].revents) take_words(agent);
@@ -304,7 +318,8 @@ static bool follow_agent(Life *life, Agent *agent, int64_t kills) {
 void live(Life *life) {
   Agent agent;
   Text order = {0};
-  int threads = (int)json_integer(json_member(json_member(json_member(life->job, "trial"), "settings"), "intra_op_threads"), 1);
+  int threads = (int)json_integer(
+      json_member(json_member(json_member(life->job, "trial"), "settings"), "intra_op_threads"), 1);
   int64_t kills = kernel_kills(), spawned_ns = now_ns();
   life->queries = 0;
   settle(life, "crashed", "The agent was done without saying how it ended");

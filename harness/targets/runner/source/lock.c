@@ -42,13 +42,15 @@ char *read_text(const char *path) {
   if (file < 0) return NULL;
   text_reserve(&text, 1);
   text.data[0] = 0;
-  for (ssize_t size; (size = read(file, piece, sizeof piece)) > 0;) text_add(&text, piece, (size_t)size);
+  for (ssize_t size; (size = read(file, piece, sizeof piece)) > 0;)
+    text_add(&text, piece, (size_t)size);
   close(file);
   return text.data;
 }
 
 static bool write_over(int file, const char *text) {
-  return !ftruncate(file, 0) && lseek(file, 0, SEEK_SET) == 0 && write_all(file, text, strlen(text));
+  return !ftruncate(file, 0) && lseek(file, 0, SEEK_SET) == 0 &&
+         write_all(file, text, strlen(text));
 }
 
 bool write_text(const char *path, const char *text) {

@@ -53,8 +53,10 @@ void memory_report(const Memory *memory, Voice *voice) {
   const struct {
     const char *name;
     int64_t value;
-  } fields[] = {{"baseline_bytes", memory->baseline},   {"loaded_bytes", memory->loaded},
-                {"peak_bytes", memory->peak},           {"pss_bytes", memory->proportional},
+  } fields[] = {{"baseline_bytes", memory->baseline},
+                {"loaded_bytes", memory->loaded},
+                {"peak_bytes", memory->peak},
+                {"pss_bytes", memory->proportional},
                 {"retained_bytes", memory->retained}};
   Text *event = voice_event(voice, "MemoryMeasured");
   text_print(event, ",\"method\":\"VmHWM\"");

@@ -6,13 +6,13 @@
 static bool read_shape(const Json *value, int type, Tensor *into) {
   *into = (Tensor){.type = type};
   if (!value || value->kind != JSON_ARRAY) return false;
-  uint64_t elements = 1;
+  uint64_t bytes = type_size(type);
   for (const Json *size = value->first; size; size = size->next) {
     if (into->rank == MOST_RANK) return false;
     int64_t found = into->shape[into->rank++] = json_integer(size, -1);
     if (found < 0 || found > INT32_MAX) return false;
-    elements *= (uint64_t)found;
-    if (elements > INT32_MAX) return false;
+    bytes *= (uint64_t)found;
+    if (bytes > INT32_MAX) return false;
   }
   into->bytes = shape_bytes(type, into->rank, into->shape);
   return true;

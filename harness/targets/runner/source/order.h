@@ -34,16 +34,16 @@ typedef struct Order {
   const char *tensors_path;
   Form *inputs;
   size_t input_count;
-  size_t sets;            /* distinct queries */
-  size_t calls;           /* of each */
+  size_t sets;  /* distinct queries */
+  size_t calls; /* of each */
   int64_t samples_per_query;
-  const Json *samples;    /* numbers of those in the last call, query by query */
-  int64_t *rota;          /* the seeded order of queries */
+  const Json *samples; /* numbers of those in the last call, query by query */
+  int64_t *rota;       /* the seeded order of queries */
   size_t rota_size;
-  const char *looks;      /* '1' for each query that is looked at, of a round of them */
+  const char *looks; /* '1' for each query that is looked at, of a round of them */
   size_t looks_size;
-  size_t fresh;           /* samples that no query has had */
-  int64_t *answers;       /* numbers of the samples that are answered afterwards */
+  size_t fresh;     /* samples that no query has had */
+  int64_t *answers; /* numbers of the samples that are answered afterwards */
   size_t answer_count;
   Marks preamble, postamble;
 } Order;

@@ -9,18 +9,49 @@
    every onnxruntime since 1.17, and graph assignment since 1.24, below which none is
    taken. */
 enum {
-  GET_ERROR_MESSAGE = 2, CREATE_ENV = 3, CREATE_SESSION_FROM_ARRAY = 8, RUN = 9,
-  CREATE_SESSION_OPTIONS = 10, SET_OPTIMIZED_MODEL_FILE_PATH = 11, SET_LOG_SEVERITY = 22,
-  SET_OPTIMIZATION_LEVEL = 23, SET_INTRA_THREADS = 24, SET_INTER_THREADS = 25,
-  GET_INPUT_COUNT = 30, GET_OUTPUT_COUNT = 31, GET_INPUT_TYPE_INFO = 33, GET_OUTPUT_TYPE_INFO = 34,
-  GET_INPUT_NAME = 36, GET_OUTPUT_NAME = 37, CREATE_RUN_OPTIONS = 39, CREATE_TENSOR_WITH_DATA = 49,
-  GET_TENSOR_DATA = 51, CAST_TO_TENSOR_INFO = 55, GET_ELEMENT_TYPE = 60, GET_DIMENSIONS_COUNT = 61,
-  GET_DIMENSIONS = 62, GET_SYMBOLIC_DIMENSIONS = 63, GET_TYPE_AND_SHAPE = 65,
-  CREATE_CPU_MEMORY_INFO = 69, GET_ALLOCATOR = 78, RELEASE_STATUS = 93, RELEASE_SESSION = 95,
-  RELEASE_VALUE = 96, RELEASE_TYPE_INFO = 98, RELEASE_SHAPE_INFO = 99,
-  RELEASE_SESSION_OPTIONS = 100, GET_AVAILABLE_PROVIDERS = 125, ADD_CONFIG_ENTRY = 130,
-  GET_BUILD_INFO = 254, GET_GRAPH_ASSIGNMENT = 407, SUBGRAPH_EP_NAME = 408, SUBGRAPH_NODES = 409,
-  API_VERSION = 17, ERRORS_ONLY = 3, ARENA = 1, DEFAULT_MEMORY = 0
+  GET_ERROR_MESSAGE = 2,
+  CREATE_ENV = 3,
+  CREATE_SESSION_FROM_ARRAY = 8,
+  RUN = 9,
+  CREATE_SESSION_OPTIONS = 10,
+  SET_OPTIMIZED_MODEL_FILE_PATH = 11,
+  SET_LOG_SEVERITY = 22,
+  SET_OPTIMIZATION_LEVEL = 23,
+  SET_INTRA_THREADS = 24,
+  SET_INTER_THREADS = 25,
+  GET_INPUT_COUNT = 30,
+  GET_OUTPUT_COUNT = 31,
+  GET_INPUT_TYPE_INFO = 33,
+  GET_OUTPUT_TYPE_INFO = 34,
+  GET_INPUT_NAME = 36,
+  GET_OUTPUT_NAME = 37,
+  CREATE_RUN_OPTIONS = 39,
+  CREATE_TENSOR_WITH_DATA = 49,
+  GET_TENSOR_DATA = 51,
+  CAST_TO_TENSOR_INFO = 55,
+  GET_ELEMENT_TYPE = 60,
+  GET_DIMENSIONS_COUNT = 61,
+  GET_DIMENSIONS = 62,
+  GET_SYMBOLIC_DIMENSIONS = 63,
+  GET_TYPE_AND_SHAPE = 65,
+  CREATE_CPU_MEMORY_INFO = 69,
+  GET_ALLOCATOR = 78,
+  RELEASE_STATUS = 93,
+  RELEASE_SESSION = 95,
+  RELEASE_VALUE = 96,
+  RELEASE_TYPE_INFO = 98,
+  RELEASE_SHAPE_INFO = 99,
+  RELEASE_SESSION_OPTIONS = 100,
+  GET_AVAILABLE_PROVIDERS = 125,
+  ADD_CONFIG_ENTRY = 130,
+  GET_BUILD_INFO = 254,
+  GET_GRAPH_ASSIGNMENT = 407,
+  SUBGRAPH_EP_NAME = 408,
+  SUBGRAPH_NODES = 409,
+  API_VERSION = 17,
+  ERRORS_ONLY = 3,
+  ARENA = 1,
+  DEFAULT_MEMORY = 0
 };
 static const int FLOOR[3] = {1, 24, 1}; /* older ones read any file that a model names */
 
@@ -48,9 +79,9 @@ typedef void (*Release)(void *);
 static const struct {
   const char *name;
   size_t size;
-} TYPES[] = {{NULL, 0}, {"float32", 4}, {"uint8", 1}, {"int8", 1}, {"uint16", 2}, {"int16", 2},
-             {"int32", 4}, {"int64", 8}, {NULL, 0}, {"bool", 1}, {"float16", 2}, {"float64", 8},
-             {"uint32", 4}, {"uint64", 8}};
+} TYPES[] = {{NULL, 0},      {"float32", 4}, {"uint8", 1},  {"int8", 1},  {"uint16", 2},
+             {"int16", 2},   {"int32", 4},   {"int64", 8},  {NULL, 0},    {"bool", 1},
+             {"float16", 2}, {"float64", 8}, {"uint32", 4}, {"uint64", 8}};
 enum { TYPE_COUNT = sizeof TYPES / sizeof *TYPES };
 
 const char *type_name(int type) { return type > 0 && type < TYPE_COUNT ? TYPES[type].name : NULL; }
@@ -118,8 +149,10 @@ bool ort_open(const char *path, Text *why) {
     return false;
   }
   api = base->get_api(API_VERSION);
-  check(SLOT(CREATE_ENV, void *(*)(int, const char *, void **))(ERRORS_ONLY, "duanping", &environment));
-  check(SLOT(CREATE_CPU_MEMORY_INFO, void *(*)(int, int, void **))(ARENA, DEFAULT_MEMORY, &memory_info));
+  check(SLOT(CREATE_ENV, void *(*)(int, const char *, void **))(ERRORS_ONLY, "duanping",
+                                                                &environment));
+  check(SLOT(CREATE_CPU_MEMORY_INFO, void *(*)(int, int, void **))(ARENA, DEFAULT_MEMORY,
+                                                                   &memory_info));
   check(SLOT(GET_ALLOCATOR, void *(*)(void **))(&allocator));
   check(SLOT(CREATE_RUN_OPTIONS, void *(*)(void **))(&run_options));
   check(SLOT(GET_AVAILABLE_PROVIDERS, void *(*)(char ***, int *))(&providers, &provider_count));
@@ -164,8 +197,10 @@ static void *options_of(const Settings *settings) {
       {"session.record_ep_graph_assignment_info", settings->is_placement_recorded ? "1" : "0"},
   };
   for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
-    check(SLOT(ADD_CONFIG_ENTRY, void *(*)(void *, const char *, const char *))(options, entries[i][0], entries[i][1]));
-  if (settings->optimised) check(SLOT(SET_OPTIMIZED_MODEL_FILE_PATH, SetText)(options, settings->optimised));
+    check(SLOT(ADD_CONFIG_ENTRY, void *(*)(void *, const char *, const char *))(
+        options, entries[i][0], entries[i][1]));
+  if (settings->optimised)
+    check(SLOT(SET_OPTIMIZED_MODEL_FILE_PATH, SetText)(options, settings->optimised));
   return options;
 }
 
@@ -176,7 +211,8 @@ static void read_dimensions(void *info, Declared *into) {
   into->rank = rank > MOST_RANK ? MOST_RANK : (int)rank;
   size_t count = (size_t)into->rank;
   check(SLOT(GET_DIMENSIONS, void *(*)(const void *, int64_t *, size_t))(info, into->shape, count));
-  check(SLOT(GET_SYMBOLIC_DIMENSIONS, void *(*)(const void *, const char **, size_t))(info, symbols, count));
+  check(SLOT(GET_SYMBOLIC_DIMENSIONS, void *(*)(const void *, const char **, size_t))(info, symbols,
+                                                                                      count));
   for (int i = 0; i < into->rank; i++)
     if (symbols[i]) snprintf(into->symbols[i], sizeof into->symbols[i], "%s", symbols[i]);
 }
@@ -203,7 +239,8 @@ static void describe(Session *session) {
   session->declared_outputs = allocate((outputs + 1) * sizeof(Declared));
   session->output_names = allocate((outputs + 1) * sizeof *session->output_names);
   for (size_t i = 0; i < session->inputs; i++)
-    session->declared_inputs[i] = declared(session->session, GET_INPUT_TYPE_INFO, GET_INPUT_NAME, i);
+    session->declared_inputs[i] =
+        declared(session->session, GET_INPUT_TYPE_INFO, GET_INPUT_NAME, i);
   for (size_t i = 0; i < outputs; i++) {
     Declared one = declared(session->session, GET_OUTPUT_TYPE_INFO, GET_OUTPUT_NAME, i);
     if (!type_name(one.type)) continue;
@@ -216,7 +253,8 @@ bool session_open(Session *session, const void *model, size_t size, const Settin
                   Text *why) {
   *session = (Session){0};
   void *options = options_of(settings);
-  void *status = SLOT(CREATE_SESSION_FROM_ARRAY, void *(*)(const void *, const void *, size_t, const void *, void **))(
+  void *status = SLOT(CREATE_SESSION_FROM_ARRAY,
+                      void *(*)(const void *, const void *, size_t, const void *, void **))(
       environment, model, size, options, &session->session);
   const char *reason = said(status);
   SLOT(RELEASE_SESSION_OPTIONS, Release)(options);
@@ -269,14 +307,16 @@ static size_t nodes_on(const void *part, const char *provider) {
   const void *const *nodes = NULL;
   size_t count = 0;
   check(SLOT(SUBGRAPH_EP_NAME, Ask1)(part, &name));
-  check(SLOT(SUBGRAPH_NODES, void *(*)(const void *, const void *const **, size_t *))(part, &nodes, &count));
+  check(SLOT(SUBGRAPH_NODES, void *(*)(const void *, const void *const **, size_t *))(part, &nodes,
+                                                                                      &count));
   return strcmp(name, provider) ? 0 : count;
 }
 
 void session_placement(const Session *session, Text *into) {
   const void *const *parts = NULL;
   size_t count = 0;
-  check(SLOT(GET_GRAPH_ASSIGNMENT, void *(*)(const void *, const void *const **, size_t *))(session->session, &parts, &count));
+  check(SLOT(GET_GRAPH_ASSIGNMENT, void *(*)(const void *, const void *const **, size_t *))(
+      session->session, &parts, &count));
   text_add(into, "{", 1);
   bool is_first = true;
   for (int p = 0; p < provider_count; p++) {
@@ -290,8 +330,10 @@ void session_placement(const Session *session, Text *into) {
 
 Value *value_over(const Tensor *tensor) {
   Value *value = NULL;
-  check(SLOT(CREATE_TENSOR_WITH_DATA, void *(*)(const void *, void *, size_t, const int64_t *, size_t, int, Value **))(
-      memory_info, tensor->data, tensor->bytes, tensor->shape, (size_t)tensor->rank, tensor->type, &value));
+  check(SLOT(CREATE_TENSOR_WITH_DATA,
+             void *(*)(const void *, void *, size_t, const int64_t *, size_t, int, Value **))(
+      memory_info, tensor->data, tensor->bytes, tensor->shape, (size_t)tensor->rank, tensor->type,
+      &value));
   return value;
 }
 

@@ -37,7 +37,7 @@ typedef struct Declared {
 } Declared;
 
 typedef struct Session {
-  void *session; /* OrtSession */
+  void *session;          /* OrtSession */
   size_t inputs, outputs; /* outputs that are tensors of numbers, and no others */
   Declared *declared_inputs, *declared_outputs;
   const char **output_names;

@@ -20,9 +20,12 @@ static double half(uint16_t bits) {
 
 static double real_at(const Tensor *tensor, size_t i) {
   switch (tensor->type) {
-    case FLOAT32: return ((const float *)tensor->data)[i];
-    case FLOAT64: return ((const double *)tensor->data)[i];
-    default: return half(((const uint16_t *)tensor->data)[i]);
+    case FLOAT32:
+      return ((const float *)tensor->data)[i];
+    case FLOAT64:
+      return ((const double *)tensor->data)[i];
+    default:
+      return half(((const uint16_t *)tensor->data)[i]);
   }
 }
 
@@ -124,7 +127,8 @@ Checked bench_conclude(Bench *bench, const Tensor *first) {
   Sha256 digest;
   sha256_begin(&digest);
   Outputs once = computed(bench, first, NULL);
-  for (size_t i = 0; i < once.count; i++) sha256_add(&digest, once.tensors[i].data, once.tensors[i].bytes);
+  for (size_t i = 0; i < once.count; i++)
+    sha256_add(&digest, once.tensors[i].data, once.tensors[i].bytes);
   sha256_end(&digest, checked.sha256);
   outputs_free(&once);
   return checked;

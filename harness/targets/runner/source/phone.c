@@ -76,7 +76,8 @@ static double of_thermal_service(const char *text, int wanted) {
   const char *now = strstr(text, "Current temperatures from HAL:");
   const char *end = now ? strstr(now, "Current cooling devices") : NULL;
   double hottest = NAN;
-  for (const char *at = now ? now : text; (at = strstr(at, "Temperature{mValue=")) && (!end || at < end); at++) {
+  for (const char *at = now ? now : text;
+       (at = strstr(at, "Temperature{mValue=")) && (!end || at < end); at++) {
     double degc;
     int type;
     if (sscanf(at, "Temperature{mValue=%lf, mType=%d", &degc, &type) == 2 && type == wanted)

@@ -28,8 +28,10 @@ static void hand_on(Pump *pump, const Block *block, const int64_t *scheduled, co
     const char *name;
     const int64_t *column;
     size_t count;
-  } columns[] = {{"scheduled_ns", scheduled, count},       {"issued_ns", times->issued, count},
-                 {"completed_ns", times->completed, count}, {"inner_counts", NULL, 0},
+  } columns[] = {{"scheduled_ns", scheduled, count},
+                 {"issued_ns", times->issued, count},
+                 {"completed_ns", times->completed, count},
+                 {"inner_counts", NULL, 0},
                  {"inner_ns", NULL, 0}};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
     text_print(event, ",\"%s\":", columns[i].name);
@@ -72,7 +74,8 @@ void pump_load(Pump *pump) {
   bench_load(bench);
   int64_t load_ns = now_ns() - begun_ns;
   bench_bind(bench);
-  text_print(voice_event(pump->voice, "ModelLoaded"), ",\"sha256\":\"%s\",\"load_ns\":%" PRId64
+  text_print(voice_event(pump->voice, "ModelLoaded"),
+             ",\"sha256\":\"%s\",\"load_ns\":%" PRId64
              ",\"quantised_nodes\":null,\"quantisable_nodes\":null,\"placement\":{}",
              bench->order->sha256, load_ns);
   voice_say(pump->voice);
@@ -84,8 +87,10 @@ static void move_pin(Pump *pump, const char *level) {
   if (!*path) return;
   if (pump->pin < 0) pump->pin = open(path, O_WRONLY | O_CLOEXEC);
   if (pump->pin < 0 || write(pump->pin, level, 1) < 0)
-    end_trial("failed", "The pin cannot be moved: %s: %s. Export it, set its direction to out, and let this "
-              "user write to it; or leave --pin out.", strerror(errno), path);
+    end_trial("failed",
+              "The pin cannot be moved: %s: %s. Export it, set its direction to out, and let this "
+              "user write to it; or leave --pin out.",
+              strerror(errno), path);
 }
 
 void pump_mark(Pump *pump, const char *phase, const Marks *marks, int64_t start_ns) {

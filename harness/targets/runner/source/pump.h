@@ -30,7 +30,7 @@ typedef struct Replay {
   size_t count;
   int64_t origin_ns; /* -1: as soon as all is ready */
   int64_t segment;
-  double rate_hz; /* 0: none */
+  double rate_hz;                 /* 0: none */
   int64_t bound_ns, allowed_late; /* -1: never given up */
 } Replay;
 

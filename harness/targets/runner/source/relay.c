@@ -52,8 +52,13 @@ static void ending(const RunFolder *folder, Text *reason) {
   while (end && errors[end - 1] == '\n') errors[--end] = 0;
   char *line = end ? strrchr(errors, '\n') : NULL;
   if (size) text_print(reason, "%s", last);
-  else if (boot && strcmp(boot, now)) text_print(reason, "The board was started again in the middle of the trial");
-  else text_print(reason, "The keeper of the trial was ended on the board%s%s", end ? ": " : "", line ? line + 1 : end ? errors : "");
+  else if (boot && strcmp(boot, now))
+    text_print(reason, "The board was started again in the middle of the trial");
+  else
+    text_print(reason, "The keeper of the trial was ended on the board%s%s", end ? ": " : "",
+               line  ? line + 1
+               : end ? errors
+                     : "");
   free(last);
   free(boot);
   free(now);

@@ -9,8 +9,8 @@ static const int64_t EVERY_NS = 100 * NS_PER_MS, GIVE_EVERY_NS = 2 * NS_PER_S;
 enum { SLOW_EVERY = 10 }; /* heat, clocks and supply change slowly */
 enum { RSS, CPU, TEMPERATURE, FREQUENCY, THROTTLE, LOAD, CHARGE, CHARGER };
 static const char *const NAMES[CHANNELS][2] = {
-    {"rss", "B"},       {"cpu", "ratio"}, {"temperature", "degC"}, {"frequency", "Hz"},
-    {"throttle", "1"},  {"load", "1"},    {"charge", "ratio"},     {"charger", "1"}};
+    {"rss", "B"},      {"cpu", "ratio"}, {"temperature", "degC"}, {"frequency", "Hz"},
+    {"throttle", "1"}, {"load", "1"},    {"charge", "ratio"},     {"charger", "1"}};
 
 void sampler_begin(Sampler *sampler, pid_t pid) {
   int64_t now = now_ns();
@@ -42,7 +42,8 @@ int64_t sampler_take(Sampler *sampler) {
   sampler->peak = fmax(sampler->peak, resident);
   add(sampler, RSS, now, resident);
   if (!isnan(sampler->seconds))
-    add(sampler, CPU, now, (seconds - sampler->seconds) * (double)NS_PER_S / (double)(now - sampler->seconds_ns));
+    add(sampler, CPU, now,
+        (seconds - sampler->seconds) * (double)NS_PER_S / (double)(now - sampler->seconds_ns));
   sampler->seconds = seconds;
   sampler->seconds_ns = now;
   if (sampler->round++ % SLOW_EVERY == 0) take_slow(sampler, now);
@@ -57,8 +58,11 @@ void sampler_give(Sampler *sampler, Voice *voice) {
     Column *column = &sampler->columns[i];
     if (!column->count) continue;
     Text *event = voice_event(voice, "ReadingsTaken");
-    text_print(event, ",\"block\":{\"channel\":{\"name\":\"%s\",\"unit\":\"%s\",\"source\":\"kernel\",\"rate_hz\":10.0},"
-               "\"clock\":\"board\",\"origin\":\"measured\",\"times_ns\":", NAMES[i][0], NAMES[i][1]);
+    text_print(event,
+               ",\"block\":{\"channel\":{\"name\":\"%s\",\"unit\":\"%s\",\"source\":\"kernel\","
+               "\"rate_hz\":10.0},"
+               "\"clock\":\"board\",\"origin\":\"measured\",\"times_ns\":",
+               NAMES[i][0], NAMES[i][1]);
     text_array(event, 'q', column->times, column->count);
     text_print(event, ",\"values\":");
     text_array(event, 'd', column->values, column->count);

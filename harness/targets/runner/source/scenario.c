@@ -7,7 +7,7 @@
 #include "ending.h"
 #include "server.h"
 
-static const char *const KNOWN[] = {"SingleStream", "MultiStream", "Offline",   "Server",
+static const char *const KNOWN[] = {"SingleStream", "MultiStream", "Offline",  "Server",
                                     "Periodic",     "Sustained",   "ColdStart"};
 
 bool scenario_is_known(const char *name) {
@@ -37,12 +37,16 @@ static void periodic(Pump *pump) {
 static void serve(Pump *pump, const Burst *warmed) {
   const Order *order = pump->bench->order;
   Server server;
-  if (!server_read(order, &server)) end_trial("refused", "The schedule of the server was not prepared");
+  if (!server_read(order, &server))
+    end_trial("refused", "The schedule of the server was not prepared");
   double elapsed_ns = (double)(warmed->elapsed_ns > 1 ? warmed->elapsed_ns : 1);
-  Search search = search_begin((double)warmed->queries * (double)NS_PER_S / elapsed_ns, server.tolerance);
+  Search search =
+      search_begin((double)warmed->queries * (double)NS_PER_S / elapsed_ns, server.tolerance);
   int64_t queries = order->queries > server.needed_queries ? order->queries : server.needed_queries;
   do {
-    Replay replay = {.origin_ns = -1, .segment = search.probe, .rate_hz = search.rate_hz,
+    Replay replay = {.origin_ns = -1,
+                     .segment = search.probe,
+                     .rate_hz = search.rate_hz,
                      .bound_ns = server.bound_ns};
     replay.offsets = arrivals(search.rate_hz, queries, order->window_ns,
                               server.generators[search.probe], &server.ziggurat, &replay.count);
@@ -95,8 +99,11 @@ void scenario_run(Pump *pump, Memory *memory) {
 
 void scenario_start(Pump *pump, Memory *memory) {
   int64_t due = 0;
-  Replay replay = {.offsets = &due, .count = 1, .origin_ns = pump->bench->order->spawned_ns,
-                   .bound_ns = -1, .allowed_late = -1};
+  Replay replay = {.offsets = &due,
+                   .count = 1,
+                   .origin_ns = pump->bench->order->spawned_ns,
+                   .bound_ns = -1,
+                   .allowed_late = -1};
   load(pump, memory);
   pump_replay(pump, &replay);
 }

@@ -7,14 +7,15 @@
 
 #include "text.h"
 
-static Text line;   /* /proc/self/cmdline: with the loader in front, where there is one */
-static char **own;  /* its words before the verb */
+static Text line;  /* /proc/self/cmdline: with the loader in front, where there is one */
+static char **own; /* its words before the verb */
 static int own_count;
 
 void start_noted(int words) {
   char piece[4096];
   int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC), count = 0;
-  for (ssize_t size; file >= 0 && (size = read(file, piece, sizeof piece)) > 0;) text_add(&line, piece, (size_t)size);
+  for (ssize_t size; file >= 0 && (size = read(file, piece, sizeof piece)) > 0;)
+    text_add(&line, piece, (size_t)size);
   if (file >= 0) close(file);
   for (size_t i = 0; i < line.size; i++) count += !line.data[i];
   own_count = count > words ? count - words : 0;

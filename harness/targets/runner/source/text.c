@@ -59,8 +59,12 @@ void text_print(Text *text, const char *format, ...) {
 
 size_t utf8_length(const unsigned char *at, size_t left, uint32_t *point) {
   static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  size_t size = at[0] < 0x80 ? 1 : at[0] < 0xC2 ? 0 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3
-              : at[0] < 0xF5 ? 4 : 0;
+  size_t size = at[0] < 0x80   ? 1
+                : at[0] < 0xC2 ? 0
+                : at[0] < 0xE0 ? 2
+                : at[0] < 0xF0 ? 3
+                : at[0] < 0xF5 ? 4
+                               : 0;
   if (!size || size > left) return 0;
   *point = size == 1 ? at[0] : at[0] & (0xFFu >> (size + 1));
   for (size_t i = 1; i < size; i++) {
@@ -114,8 +118,7 @@ void text_real(Text *text, double value) {
 }
 
 void text_base64(Text *text, const void *data, size_t size) {
-  static const char letters[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const unsigned char *in = data;
   text_reserve(text, text->size + (size + 2) / 3 * 4);
   char *out = text->data + text->size;

@@ -70,7 +70,8 @@ bool voice_note(Voice *voice, const char *key, const char *value) {
 }
 
 bool voice_phase(Voice *voice, const char *phase, int64_t at_ns) {
-  text_print(voice_event(voice, "PhaseEntered"), ",\"phase\":\"%s\",\"at_ns\":%" PRId64, phase, at_ns);
+  text_print(voice_event(voice, "PhaseEntered"), ",\"phase\":\"%s\",\"at_ns\":%" PRId64, phase,
+             at_ns);
   return voice_say(voice);
 }
 
