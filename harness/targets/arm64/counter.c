@@ -11,6 +11,7 @@
  * stands in API_VERSION.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ EXPORT int qemu_plugin_version = API_VERSION;
 
 static uint64_t count;
 static char out[4096];
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static int is_written;
 
 static void executed(unsigned int processor, void *length)
 {
@@ -51,15 +54,26 @@ static void translated(plugin_id id, struct qemu_plugin_tb *block)
   qemu_plugin_register_vcpu_tb_exec_cb(block, executed, NO_REGISTERS, (void *)length);
 }
 
-static void ended(plugin_id id, void *data)
+static void write_count(void)
 {
-  (void)id;
-  (void)data;
   FILE *file = fopen(out, "w");
   if (file == NULL)
     return; /* the host takes a missing count for a failure */
   fprintf(file, "%" PRIu64 "\n", __atomic_load_n(&count, __ATOMIC_RELAXED));
   fclose(file);
+}
+
+/* Two threads of a program may end it at the same instant. The second waits until the
+   first has written: whichever goes on takes the process with it. */
+static void ended(plugin_id id, void *data)
+{
+  (void)id;
+  (void)data;
+  pthread_mutex_lock(&writing);
+  if (!is_written)
+    write_count();
+  is_written = 1;
+  pthread_mutex_unlock(&writing);
 }
 
 EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv)
