@@ -21,6 +21,8 @@ _Noreturn void end_trial(const char *outcome, const char *format, ...) {
   abort();
 }
 
+void (*before_end)(void);
+
 bool is_memory_short(const char *said) { return !said; }
 
 static void write_value(Text *out, const Json *value) {

@@ -3,9 +3,9 @@
 import base64
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,8 @@ def prepare(wanted: Wanted, folder: Path) -> Written:
     first = library.sample(0)
     fresh = _fresh(trial, library, sets, first)
     answers = [] if is_cold else _answers(wanted, library, per_query)
-    file = _written(queries, first, fresh, [library.sample(n) for n in answers], folder)
+    samples = chain((first, *fresh), (library.sample(n) for n in answers))
+    file = _written(queries, samples, folder)
     plan = PulsePlan.of(trial.pulses) if trial.pulses and not is_cold else None
     prepared = Prepared(
         tensors_path=str(file),
@@ -140,24 +141,20 @@ def _described(
 
 
 def _written(
-    queries: Sequence[QueryInputs],
-    first: Feeds,
-    fresh: Sequence[Feeds],
-    answers: Sequence[Feeds],
-    folder: Path,
+    queries: Sequence[QueryInputs], samples: Iterable[Feeds], folder: Path
 ) -> Path:
     """Write tensors in order; gives a file that is called by its digest."""
     part = folder / "tensors.part"
     digest = hashlib.sha256()
     with part.open("wb") as file:
-        for data in _raw(queries, (first, *fresh, *answers)):
+        for data in _raw(queries, samples):
             digest.update(data)
             file.write(data)
     return part.rename(folder / f"{digest.hexdigest()}.tensors")
 
 
-def _raw(queries: Sequence[QueryInputs], samples: Sequence[Feeds]) -> Iterator[bytes]:
-    for feeds in (*(call for query in queries for call in query.calls), *samples):
+def _raw(queries: Sequence[QueryInputs], samples: Iterable[Feeds]) -> Iterator[bytes]:
+    for feeds in chain((call for one in queries for call in one.calls), samples):
         for tensor in feeds.values():
             little = tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
             yield little.tobytes()

@@ -16,6 +16,7 @@ from harness.clock import SystemClock
 from harness.domain.origin import Origin
 from harness.domain.profile import Conditions, DeviceProfile
 from harness.domain.query import Outcome, TrialEvent
+from harness.domain.record import RunRecord
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 from harness.record.reader import read_record
@@ -59,15 +60,24 @@ class TinyTarget:
         raise AssertionError(f"{trial} was executed on {on}")
 
 
-def test_a_model_of_4_gb_is_not_sent_to_a_device_of_2_gb(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class ChoosyTarget(TinyTarget):
+    """A device whose agent knows no such models."""
+
+    def why_not(self, model: ModelArtifact) -> str:
+        return f"This agent knows no {model.task}"
+
+
+def conducted(
+    target: TinyTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunRecord:
+    """Conduct two trials of a model of 4 GB on a target."""
+
     @contextmanager
     def opened(
         address: plugins.Address, profile: DeviceProfile
     ) -> Iterator[TinyTarget]:
         assert (address.driver, profile.name) == ("tiny", "wearable")
-        yield TinyTarget(2 * GIB)
+        yield target
 
     monkeypatch.setattr(plugins, "find", lambda *_: opened)
     trials = [replace(a_trial(run=run), target="tiny@") for run in (1, 2)]
@@ -84,12 +94,27 @@ def test_a_model_of_4_gb_is_not_sent_to_a_device_of_2_gb(
     with new_writer(tmp_path, plan) as writer:
         conduct(bench, writer)
         writer.finish()
-    record = read_record(writer.bundle)
+    return read_record(writer.bundle)
+
+
+def test_a_model_of_4_gb_is_not_sent_to_a_device_of_2_gb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = conducted(TinyTarget(2 * GIB), tmp_path, monkeypatch)
 
     assert [trial.outcome for trial in record.trials] == [Outcome.REFUSED] * 2
     assert "4294967296 bytes" in record.trials[0].reason
     assert "the device has 2147483648" in record.trials[0].reason
     assert "trial-failed" in {finding.code for finding in find(record, ())}
+
+
+def test_a_model_that_the_device_cannot_measure_is_not_sent_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = conducted(ChoosyTarget(8 * GIB), tmp_path, monkeypatch)
+
+    assert [trial.outcome for trial in record.trials] == [Outcome.REFUSED] * 2
+    assert record.trials[0].reason == "This agent knows no keyword spotting"
 
 
 def test_activations_count_beside_the_weights(tmp_path: Path) -> None:

@@ -48,10 +48,13 @@ NO_ORDER = 2
 
 
 def serialised(
-    nodes: Sequence[object], inputs: Sequence[object], outputs: Sequence[object]
+    nodes: Sequence[object],
+    inputs: Sequence[object],
+    outputs: Sequence[object],
+    more: Sequence[object] = (),
 ) -> bytes:
     one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
-    graph = helper.make_graph(nodes, "graph", inputs, outputs, [one])
+    graph = helper.make_graph(nodes, "graph", inputs, outputs, [one, *more])
     opset = helper.make_opsetid("", 13)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
     data: bytes = model.SerializeToString()
@@ -131,11 +134,11 @@ def an_order(folder: Path, data: bytes | None = None) -> Order:
 
 
 def answered(
-    runner: Bundle, order: Order, **environment: str
+    runner: Bundle, order: Order, before: Sequence[str] = (), **environment: str
 ) -> tuple[list[LinkEvent], TrialEnded]:
     """Give the order on a line; hears the transcript and holds it to be whole."""
     with subprocess.Popen(
-        [*runner.start(), "agent"],
+        [*before, *runner.start(), "agent"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={"PATH": os.environ["PATH"], **environment},
@@ -216,6 +219,18 @@ class TestEndings:
         assert ended.outcome is Outcome.REFUSED
         assert "onnxruntime refuses the model" in ended.reason
 
+    def test_a_refused_model_leaves_no_file_behind(
+        self, runner: Bundle, tmp_path: Path
+    ) -> None:
+        room = tmp_path / "room"
+        room.mkdir()
+        order = an_order(tmp_path, b"this is no model")
+        order = replace(order, task=Task.INSPECT)
+        _, ended = answered(runner, order, TMPDIR=str(room))
+
+        assert ended.outcome is Outcome.REFUSED
+        assert not list(room.iterdir())
+
     def test_inputs_of_another_size_are_refused(
         self, runner: Bundle, tmp_path: Path
     ) -> None:
@@ -282,6 +297,26 @@ class TestEndings:
 
         assert ended.outcome is Outcome.FAILED
         assert "The pin cannot be moved" in ended.reason
+
+    def test_memory_that_does_not_suffice_is_said_to_be_short(
+        self, runner: Bundle, tmp_path: Path
+    ) -> None:
+        big = helper.make_tensor("big", TensorProto.INT64, [2], [4, 300_000_000])
+        data = serialised(
+            [
+                helper.make_node("Transpose", ["x"], ["column"]),
+                helper.make_node("Expand", ["column", "big"], ["wide"]),
+                helper.make_node("ReduceSum", ["wide"], ["y"]),
+            ],
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            more=[big],
+        )
+        order = an_order(tmp_path, data)
+        capped = ["prlimit", f"--as={2 * 1024**3}"]
+        _, ended = answered(runner, order, before=capped)
+
+        assert ended.outcome is Outcome.OUT_OF_MEMORY, ended.reason
 
     def test_it_is_gone_when_its_standard_input_closes(
         self, runner: Bundle, tmp_path: Path

@@ -17,6 +17,8 @@
 
 static Voice voice;
 
+void (*before_end)(void);
+
 bool is_memory_short(const char *said) {
   static const char *const signs[] = {"allocate memory", "bad_alloc", "bad allocation",
                                       "out of memory"};
@@ -40,6 +42,7 @@ _Noreturn void end_trial(const char *outcome, const char *format, ...) {
   va_start(list, format);
   text_print_list(&reason, format, list);
   va_end(list);
+  if (before_end) before_end();
   say_end(outcome, reason.data ? reason.data : "");
   _exit(0);
 }

@@ -8,6 +8,9 @@
 _Noreturn void end_trial(const char *outcome, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Called before the process ends so; NULL: nothing is to be put away. */
+extern void (*before_end)(void);
+
 bool is_memory_short(const char *said);
 
 #endif

@@ -151,26 +151,39 @@ static void count_written(const char *path, int64_t *quantised, int64_t *all) {
   free(data);
 }
 
+static Text folder, written; /* of the optimised model, for as long as it is there */
+
+static void put_away(void) {
+  unlink(written.data);
+  rmdir(folder.data);
+  before_end = NULL;
+}
+
+/* Makes a folder for the optimised model. */
+static void make_room(const char *beside) {
+  const char *room = getenv("TMPDIR");
+  text_print(&folder, "%s/duanping-XXXXXX", room && *room ? room : "/tmp");
+  if (!mkdtemp(folder.data)) {
+    folder.size = 0; /* a phone has no /tmp; the model's own folder is ours */
+    text_print(&folder, "%s-XXXXXX", beside);
+    if (!mkdtemp(folder.data))
+      end_trial("failed", "There is no room for the optimised model: %s", folder.data);
+  }
+  text_print(&written, "%s/optimised.onnx", folder.data);
+  before_end = put_away;
+}
+
 void inspect(const Order *order, Voice *voice) {
   unsigned char *model;
   size_t size;
   Session session;
-  Text placement = {0}, folder = {0}, path = {0};
+  Text placement = {0};
   int64_t begun_ns = now_ns(), quantised = 0, all = 0;
-  const char *room = getenv("TMPDIR");
-  text_print(&folder, "%s/duanping-XXXXXX", room && *room ? room : "/tmp");
   model_read(order, &model, &size);
-  if (!mkdtemp(folder.data)) {
-    folder.size = 0; /* a phone has no /tmp; the model's own folder is ours */
-    text_print(&folder, "%s-XXXXXX", order->model_path);
-    if (!mkdtemp(folder.data))
-      end_trial("failed", "There is no room for the optimised model: %s", folder.data);
-  }
-  text_print(&path, "%s/optimised.onnx", folder.data);
-  model_open(order, model, size, path.data, &session);
-  count_written(path.data, &quantised, &all);
-  unlink(path.data);
-  rmdir(folder.data);
+  make_room(order->model_path);
+  model_open(order, model, size, written.data, &session);
+  count_written(written.data, &quantised, &all);
+  put_away();
   session_placement(&session, &placement);
   text_print(voice_event(voice, "ModelLoaded"),
              ",\"sha256\":\"%s\",\"load_ns\":%" PRId64 ",\"quantised_nodes\":%" PRId64
