@@ -50,6 +50,8 @@ def device_origin(record: RunRecord) -> Origin:
     A record that never reached its device has no figure to mistake; its address
     decides.
     """
+    if not record.plan.is_timed:
+        return Origin.EMULATED
     for trial in record.plan.trials:
         if trial.arm is Arm.DEVICE and trial.target in record.suts:
             return record.suts[trial.target].origin

@@ -24,6 +24,7 @@ from harness.domain.plan import (
     Seeds,
     Supply,
     Trial,
+    is_timed,
 )
 from harness.domain.profile import DeviceProfile
 from harness.domain.scenario import (
@@ -116,6 +117,13 @@ _VIRTUAL_QUERIES = 3000
 """Virtual time costs nothing, so an emulated run is long enough for every percentile
 in use: the 95 % bound of p99.9 needs 2995 queries (docs/adr/0003)."""
 _VIRTUAL_COLD_STARTS = 30
+_COUNTED_WARM_UP = Minimum(queries=2, duration_ns=0)
+_COUNTED_QUERIES = ((100e6, 20), (1e9, 4), (float("inf"), 1))
+"""Up to so many multiply-accumulates, the inferences that the longer process of a round
+has more than the shorter. What a start varies by, some hundred instructions, is spread
+over them; a large model needs no more than one, and an emulator is slow."""
+_COUNTED_TRIAL_S = 30.0
+"""Expected cost of counting on an emulated processor; for the time shown only."""
 _PROCESS_START_S = 0.8
 """Expected cost of starting a process beside the model; for the time shown only."""
 _SCORING_S = 4.0
@@ -229,6 +237,8 @@ def expected_seconds(trial: Trial) -> float:
     scoring_s = _SCORING_S if trial.is_scored else 0.0
     if is_virtual(trial.target):
         return _VIRTUAL_TRIAL_S + scoring_s
+    if not is_timed(trial.target):
+        return _COUNTED_TRIAL_S + scoring_s
     if trial.edges:
         # should the board be in energy mode: what it marks, and rests of a second
         window_ns = max(MARKED_WINDOW_NS, trial.minimum.duration_ns // MARKED_WINDOWS)
@@ -289,18 +299,29 @@ def _device_trials(parts: Ingredients) -> Iterator[Trial]:
     measurements = [
         (workload, scenario)
         for workload in parts.suite.workloads
-        for scenario in workload.scenarios
+        for scenario in _scenarios_of(workload, parts)
     ]
     for run in range(1, parts.preset.runs + 1):
         seed = _seed(parts.seed, "order", str(run))
         for index in np.random.default_rng(seed).permutation(len(measurements)):
             workload, scenario = measurements[index]
-            if run <= _runs_of(scenario, parts.preset):
+            if run <= _runs_of(scenario, parts):
                 yield _trial(parts, workload, scenario, run=run, arm=Arm.DEVICE)
 
 
-def _runs_of(scenario: Scenario, preset: Preset) -> int:
-    if isinstance(scenario, Sustained | LlmSustained) and preset.name not in _LONG_RUNS:
+def _scenarios_of(workload: Workload, parts: Ingredients) -> tuple[Scenario, ...]:
+    """Give a workload's scenarios; only an inference itself where there is no time."""
+    is_talk = any(isinstance(one, LlmDecode) for one in workload.scenarios)
+    if is_timed(parts.target) or is_talk:
+        return workload.scenarios
+    return (SingleStream(),)
+
+
+def _runs_of(scenario: Scenario, parts: Ingredients) -> int:
+    preset = parts.preset
+    is_long = isinstance(scenario, Sustained | LlmSustained)
+    is_once = is_long or not is_timed(parts.target)
+    if is_once and preset.name not in _LONG_RUNS:
         return 1
     return preset.runs
 
@@ -320,9 +341,7 @@ def _trial(
         scenario=scenario,
         run=run,
         warm_up=_warm_up_of(scenario, parts, is_host=is_host),
-        minimum=_host_minimum(scenario)
-        if is_host
-        else _minimum_of(scenario, parts, run),
+        minimum=_minimum(scenario, parts, run, models[workload.id], is_host=is_host),
         baseline_ns=0 if is_host else _baseline_ns(parts),
         pulses=None if is_host else _pulses(scenario, parts, identity),
         edges="" if is_host or parts.meter is None else parts.meter.edges,
@@ -335,13 +354,13 @@ def _trial(
         ),
         settings=RuntimeSettings(
             provider="CPUExecutionProvider" if is_host else parts.provider,
-            intra_op_threads=parts.profile.conditions.intra_op_threads,
+            intra_op_threads=_threads(parts, is_host=is_host),
             runtime=parts.runtime,
         ),
         is_scored=arm is Arm.DEVICE
         and run == 1
         and workload.id in parts.labelled
-        and scenario == _scored_scenario(workload),
+        and scenario == _scored_scenario(workload, parts),
     )
 
 
@@ -352,10 +371,21 @@ def _is_streamed(workload: Workload, scenario: Scenario, arm: Arm) -> bool:
     )
 
 
-def _scored_scenario(workload: Workload) -> Scenario:
+def _threads(parts: Ingredients, *, is_host: bool) -> int:
+    """Give one thread where work is counted: others wait in loops, as long as it takes.
+
+    The profile's own number elsewhere.
+    """
+    if not is_host and not is_timed(parts.target):
+        return 1
+    return parts.profile.conditions.intra_op_threads
+
+
+def _scored_scenario(workload: Workload, parts: Ingredients) -> Scenario:
     """Choose where labelled items are answered: the first scenario with a window."""
-    windowed = (s for s in workload.scenarios if not isinstance(s, ColdStart))
-    return next(windowed, workload.scenarios[0])
+    scenarios = _scenarios_of(workload, parts)
+    windowed = (s for s in scenarios if not isinstance(s, ColdStart))
+    return next(windowed, scenarios[0])
 
 
 def _warm_up_of(scenario: Scenario, parts: Ingredients, *, is_host: bool) -> Minimum:
@@ -363,10 +393,29 @@ def _warm_up_of(scenario: Scenario, parts: Ingredients, *, is_host: bool) -> Min
     warm_up = _HOST_WARM_UP if is_host else _DEVICE_WARM_UP
     if isinstance(scenario, Talking):
         warm_up = _TALK_WARM_UP
+    if not is_host and not is_timed(parts.target):
+        return _COUNTED_WARM_UP
     if is_host or parts.meter is None:
         return warm_up
     duration_ns = max(warm_up.duration_ns, parts.meter.settling_ns)
     return replace(warm_up, duration_ns=duration_ns)
+
+
+def _minimum(
+    scenario: Scenario,
+    parts: Ingredients,
+    run: int,
+    model: ModelArtifact,
+    *,
+    is_host: bool,
+) -> Minimum:
+    if is_host:
+        return _host_minimum(scenario)
+    if is_timed(parts.target):
+        return _minimum_of(scenario, parts, run)
+    macs = model.macs or 0
+    queries = next(queries for most, queries in _COUNTED_QUERIES if macs <= most)
+    return Minimum(queries=queries, duration_ns=0)
 
 
 def _host_minimum(scenario: Scenario) -> Minimum:
@@ -377,6 +426,8 @@ def _host_minimum(scenario: Scenario) -> Minimum:
 
 def _baseline_ns(parts: Ingredients) -> int:
     """Rest long enough for readings of idle alone."""
+    if not is_timed(parts.target):
+        return 0
     if parts.meter is None:
         return _BASELINE_NS
     idle_ns = _IDLE_READINGS * parts.meter.step_ns + parts.meter.settling_ns

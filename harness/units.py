@@ -87,6 +87,7 @@ _SCALES: dict[str, tuple[str, float]] = {
     "grade": ("grade", 1.0),
     "users": ("users", 1.0),
     "events": ("events", 1.0),
+    "instructions": ("instructions", 1.0),
     "tok/J": ("tok/J", 1.0),
     "tok/s": ("tok/s", 1.0),
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import assert_never
 
@@ -131,6 +132,8 @@ def _carry_out(desk: _Desk) -> None:
             _start(desk)
         case Task.ANSWER:
             _answer(desk)
+        case Task.COUNT:
+            _count(desk)
         case Task.INSPECT:
             _inspect(desk)
         case _:
@@ -292,6 +295,21 @@ def _library(order: Order) -> SampleLibrary:
         samples,
         is_labelled=order.labelled is not None,
     )
+
+
+def _count(desk: _Desk) -> None:
+    """Compute inferences, and nothing more where there are more of them."""
+    trial, library = desk.order.trial, _library(desk.order)
+    per_query = samples_per_query(trial)
+    inputs = prepare_inputs(library, per_query, library.sets_for(per_query))
+    with ExitStack() as stack, desk.runtime.explained(trial.model):
+        enter = stack.enter_context
+        bench = Workbench(desk.order, desk.runtime, inputs, desk.clock, enter)
+        bench.load()
+        queries = bench.queries(Phase.WARM_UP, per_query)
+        for query in islice(queries, trial.minimum.queries):
+            query()
+            desk.voice.queries += 1
 
 
 def _inspect(desk: _Desk) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.bench.answering import Answering, labelled_as_planned
+from harness.bench.counting import parent_counts
 from harness.bench.memoryguard import why_too_large
 from harness.bench.metering import Metering
 from harness.bench.supply import opened_and_fed
@@ -16,7 +17,7 @@ from harness.clock import Clock
 from harness.domain.board import Board
 from harness.domain.finding import Finding, Severity
 from harness.domain.origin import Origin
-from harness.domain.plan import Arm, Plan, Trial
+from harness.domain.plan import Arm, Plan, Trial, is_timed
 from harness.domain.profile import DeviceProfile
 from harness.domain.query import Outcome, TrialEnded, TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
@@ -161,6 +162,9 @@ def _events(
             yield from answering.events(trial)
             if bench.trying is not None:
                 yield from bench.trying.events(trial)
+            yield from parent_counts(
+                trial, target, bench.plan, bench.paths, bench.samples
+            )
         yield event
 
 
@@ -189,7 +193,8 @@ def _told(
 
 def _cool_down(trial: Trial, bench: Bench) -> None:
     pause_ns = bench.plan.preset.cool_down_ns
-    if pause_ns and trial.arm is Arm.DEVICE and not is_virtual(trial.target):
+    is_real = is_timed(trial.target) and not is_virtual(trial.target)
+    if pause_ns and trial.arm is Arm.DEVICE and is_real:
         bench.clock.wait_until(bench.clock.now_ns() + pause_ns)
 
 

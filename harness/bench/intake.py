@@ -31,7 +31,7 @@ from harness.catalogue.language import (
 )
 from harness.catalogue.pipeline import pipeline_artifact
 from harness.domain.calibration import Calibration
-from harness.domain.plan import Boundary, Plan, Recording, Supply
+from harness.domain.plan import Boundary, Plan, Recording, Supply, is_timed
 from harness.domain.profile import DeviceProfile, Scheme
 from harness.domain.record import RunRecord
 from harness.domain.scenario import LlmDecode, Periodic
@@ -59,6 +59,7 @@ from harness.schema.profile import load_profile, profile_path
 from harness.schema.recording import load_recording
 from harness.schema.suite import load_suite, suite_path
 from harness.schema.tiers import tier_set_path
+from harness.targets.arm64.target import processors_in
 from harness.targets.emulated import require_no_link
 from harness.units import parse_quantity
 
@@ -135,6 +136,13 @@ def host_scheme() -> Scheme:
     return Scheme.U8S8 if is_x86 else Scheme.S8S8
 
 
+def _device_scheme(target: str, profile: DeviceProfile) -> Scheme:
+    """Say which quantisation the integer kernels want where the device's model runs."""
+    if target.startswith(LOCAL):
+        return host_scheme()
+    return profile.scheme if is_timed(target) else Scheme.S8S8
+
+
 def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     """Read profile, suite and lab, build or vet the models, and lay out the plan.
 
@@ -152,8 +160,10 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     if request.model is not None:
         require_room(file_of(request.model), profile, is_emulated=is_emulated)
 
+    if not is_timed(target):
+        processors_in(Address.parse(target))
     suite, suite_sha256 = _suite(request, profile)
-    device_scheme = host_scheme() if target.startswith(LOCAL) else profile.scheme
+    device_scheme = _device_scheme(target, profile)
     device = _models(request, suite, device_scheme, on_progress)
     one = next(iter(device.artifacts.values()))
     require_tokeniser(suite, device.runtime, is_emulated=is_emulated)
@@ -233,6 +243,15 @@ def _meter(
 ) -> MeterUse | None:
     """Say what reads the device's power; only a simulated meter can read a model."""
     address = request.meter or lab.meters.get(profile.name, "")
+    if not is_timed(target):
+        if request.meter:
+            raise Unsupported(
+                "No meter can read an emulated processor: power is of this machine, "
+                "which emulates it",
+                where=request.meter,
+                remedy="Leave --meter out, or measure a real board.",
+            )
+        address = ""
     if target.startswith(EMULATED_MCU):
         _require_no_power(request)
         return None

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.assessment import assess
+from harness.cli._counted import counted_table
 from harness.cli._frame import print_json
 from harness.cli._output import console
 from harness.domain.assessment import Assessment
@@ -79,9 +80,11 @@ def print_result(derived: Derived, *, as_json: bool) -> None:
         return
     out = console()
     record, assessment = derived.record, derived.assessment
-    figures = _tables_of_figures(record, assessment) if assessment.estimates else ()
+    has_times = bool(assessment.estimates) and record.plan.is_timed
+    figures = _tables_of_figures(record, assessment) if has_times else ()
     for table in (
         *figures,
+        counted_table(record, assessment),
         _accuracy(record, assessment),
         _groups(assessment),
         _privacy(record),

@@ -30,7 +30,7 @@ from harness.bench.intake import Request, gather, gather_again
 from harness.cli._progress import announced
 from harness.clock import SystemClock
 from harness.domain.finding import Finding, Severity
-from harness.domain.plan import Plan
+from harness.domain.plan import Plan, is_timed
 from harness.domain.record import RunRecord
 from harness.errors import LinkError, StillAtWork, TargetError, UsageError
 from harness.planning import RECORDED
@@ -47,6 +47,12 @@ LATER = f"{RECORDED}later"
 
 def require_no_host(request: Request) -> None:
     """Raise UsageError for what this machine would have to do meanwhile."""
+    if request.target and not is_timed(request.target):
+        raise UsageError(
+            "An emulated processor lives on this machine, which has no link to let go",
+            where=f"--target {request.target}",
+            remedy="Leave --detached out.",
+        )
     if request.checks_network:
         raise UsageError(
             "A run without its link is traced by nobody",

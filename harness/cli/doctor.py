@@ -7,6 +7,7 @@ import serial.tools.list_ports
 import typer
 from rich.table import Table
 
+from harness.bench.arm64check import examine_arm64
 from harness.bench.doctor import State, examine
 from harness.bench.portcheck import Port, examine_ports, named_ports
 from harness.cli._frame import print_json
@@ -34,7 +35,7 @@ def doctor(
 
     Reads only; no port is opened.
     """
-    checks = (*examine(folder), *examine_ports(_ports()))
+    checks = (*examine(folder), examine_arm64(), *examine_ports(_ports()))
     if as_json:
         print_json({"checks": to_plain(list(checks), list)})
     else:

@@ -69,9 +69,11 @@ def plan(
     out = console()
     out.print(_table(made))
     seconds = sum(expected_seconds(trial) for trial in made.trials)
+    energy = "Energy is measured only with a meter; without one it is modelled."
+    if not made.is_timed:
+        energy = "Instructions are counted; there is no time and no energy."
     out.print(
-        f"{len(made.trials)} trials, about {seconds:.0f} s on this machine. "
-        "Energy is measured only with a meter; without one it is modelled.",
+        f"{len(made.trials)} trials, about {seconds:.0f} s on this machine. {energy}"
     )
     if made.meter:
         out.print(_reach(made.meter, powers or _POWERS_W))

@@ -70,8 +70,9 @@ def run(
         str | None,
         typer.Option(
             help="Where the model runs: emulated@ (a model of the device; the default "
-            "without a lab file), local@ (this machine is the device) or a board, "
-            "such as linux@ssh:root@192.168.7.2 or android@adb:SERIAL."
+            "without a lab file), local@ (this machine is the device), a board, such "
+            "as linux@ssh:root@192.168.7.2 or android@adb:SERIAL, or an emulated arm64 "
+            "processor, arm64@qemu:cortex-a76, that counts instructions."
         ),
     ] = None,
     meter: Annotated[
@@ -457,8 +458,11 @@ def _how(target: str) -> str:
 def _say_what_is_coming(intake: Intake, console: Console) -> None:
     plan = intake.plan
     seconds = sum(expected_seconds(trial) for trial in plan.trials)
+    target = plan.trials[-1].target
     device = "EMULATED (a model of the device, in virtual time)"
-    if not plan.is_emulated:
+    if not plan.is_timed:
+        device = f"EMULATED by {target} (instructions are counted, nothing is timed)"
+    elif not plan.is_emulated:
         target = plan.trials[0].target
         device = f"{_how(target)} {target}"
     console.print(

@@ -95,8 +95,32 @@ MEASURANDS: dict[str, Measurand] = _all(
     Measurand(name="group_metric", unit="1"),
     Measurand(name="language_ratio", unit="ratio"),
     Measurand(name="language_ratio_min", unit="ratio"),
+    # work of an emulated processor, of the device's model and of its float32 parent
+    Measurand(name="instructions_per_inference", unit="instructions"),
+    Measurand(name="instructions_per_inference_parent", unit="instructions"),
 )
 """Every measurand that statistics may estimate, by name."""
+
+COUNTED: frozenset[str] = frozenset(
+    {"instructions_per_inference", "instructions_per_inference_parent"}
+)
+"""What an emulated processor counts: no row of a tier set may ask for it, since a limit
+on instructions would be read as one on time."""
+
+NEEDS_NO_TIME: frozenset[str] = COUNTED | {
+    "peak_rss",
+    "model_memory",
+    "retained_memory",
+    "model_file_size",
+    "weights_and_arena",
+    "memory_share",
+    "accuracy_retention",
+    "task_metric",
+    "task_metric_parent",
+    "decision_agreement",
+}
+"""The measurands that a target without time can answer; no other ever has a figure
+there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,6 +105,8 @@ CODES: frozenset[str] = frozenset(
         # what the device model says of itself
         "emulated",
         "instruction-time",
+        "emulated-processor",
+        "kernels-disagree",
         "emulation-not-validated",
         "outside-emulation-domain",
         "operator-unknown",

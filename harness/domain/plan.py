@@ -8,6 +8,23 @@ from harness.domain.profile import DeviceProfile
 from harness.domain.scenario import Scenario
 from harness.domain.workload import ModelArtifact, Suite, require_id
 
+_MODELLED = "emulated@"
+_COUNTED = "arm64@"
+
+
+def is_emulated(target: str) -> bool:
+    """Say of an address whether a device there is emulated: modelled or counted."""
+    return target.startswith((_MODELLED, _COUNTED))
+
+
+def is_timed(target: str) -> bool:
+    """Say of an address whether what happens there takes the time of the device.
+
+    An emulated processor executes a device's instructions, in a time that says nothing
+    of the device.
+    """
+    return not target.startswith(_COUNTED)
+
 
 class Arm(StrEnum):
     """On whose behalf a trial is executed."""
@@ -215,8 +232,15 @@ class Plan:
 
     @property
     def is_emulated(self) -> bool:
-        """Say whether the device under test is a model of a device."""
+        """Say whether the device under test is emulated, by a model or a processor."""
         return any(
-            trial.arm is Arm.DEVICE and trial.target.startswith("emulated@")
+            trial.arm is Arm.DEVICE and is_emulated(trial.target)
             for trial in self.trials
+        )
+
+    @property
+    def is_timed(self) -> bool:
+        """Say whether the device under test has a time that can be measured."""
+        return all(
+            is_timed(trial.target) for trial in self.trials if trial.arm is Arm.DEVICE
         )

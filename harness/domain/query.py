@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.labelled import Metric, Source
 from harness.domain.network import Network
 from harness.domain.reading import ReadingBlock
@@ -105,12 +106,13 @@ class ModelLoaded:
 
     `quantised_nodes` of `quantisable_nodes` (convolutions, matrix products) run as
     fused integer kernels after the runtime's own optimisation; None: not read.
-    `placement` counts nodes per execution provider.
+    `placement` counts nodes per execution provider. `load_ns` is None where the
+    trial's clock is `UNTIMED`.
     """
 
     trial: str
     sha256: str
-    load_ns: int
+    load_ns: int | None
     quantised_nodes: int | None = None
     quantisable_nodes: int | None = None
     placement: dict[str, int] = field(default_factory=dict)
@@ -187,7 +189,8 @@ class MemoryMeasured:
     whole trial; `baseline_bytes` the resident set before the model was loaded;
     `retained_bytes` after it was let go. `arena_bytes` (activations) and
     `weights_bytes` are for microcontrollers. `method` names the source
-    (``VmHWM``, ``ru_maxrss``, ``psutil``, ``model``).
+    (``VmHWM``, ``ru_maxrss``, ``psutil``, ``model``; ``smaps``: the peak is the largest
+    of samples of an emulated program's own pages).
     """
 
     trial: str
@@ -221,6 +224,10 @@ class OutputsChecked:
 
 HOST_CLOCK = "monotonic"
 """Name of the host's own clock, which also stamps readings as they arrive."""
+UNTIMED = "untimed"
+"""Name of the clock of a trial that has none: its target computes what a device would
+compute, and not in the time that the device takes. Such a trial has no queries, no
+phases, no power and no load: whatever says when or how long."""
 CLOCK_PAIRS = "clock.pairs"
 """Key of the note that holds pairs of readings of a board's and the host's clock:
 ``host_ns board_ns u_ns`` a pair, in order of time, ``;`` between them."""
@@ -422,6 +429,8 @@ TrialEvent = (
     | QueryBlock
     | ReadingsTaken
     | MemoryMeasured
+    | InstructionsCounted
+    | KernelsCompared
     | OutputsChecked
     | ItemsScored
     | RepeatsProbed
@@ -433,3 +442,24 @@ TrialEvent = (
 """What a record holds."""
 LinkEvent = TrialEvent | AnswersGiven
 """What an agent says over its link."""
+
+
+def says_a_time(event: TrialEvent) -> bool:
+    """Say whether an event tells when, how long or at what power something happened.
+
+    Readings are stamped, so any of them does.
+    """
+    match event:
+        case ModelLoaded():
+            return event.load_ns is not None
+        case (
+            PhaseEntered()
+            | PulsesMade()
+            | OverheadMeasured()
+            | QueryBlock()
+            | ReadingsTaken()
+            | RepeatsProbed()
+        ):
+            return True
+        case _:
+            return False

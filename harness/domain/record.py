@@ -3,6 +3,7 @@
 from array import array
 from dataclasses import dataclass, field
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.finding import Finding
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
@@ -72,6 +73,9 @@ class TrialRecord:
     """Of a pipeline that asks services, each stage of them once."""
     networks: tuple[NetworkTried, ...] = ()
     """Networks that the workload was tried on after this trial."""
+    counted: tuple[InstructionsCounted, ...] = ()
+    """Of an emulated processor: each model that was counted on each of them."""
+    compared: tuple[KernelsCompared, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
     started_at: str = ""
     """Wall-clock UTC, ISO 8601, for people."""

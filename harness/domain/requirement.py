@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.domain.estimate import Estimate, Withheld
+from harness.domain.estimate import COUNTED, Estimate, Withheld
 from harness.domain.finding import Validity
 from harness.domain.origin import Origin
 from harness.domain.profile import DeviceClass
@@ -75,6 +75,7 @@ REASONS: frozenset[str] = frozenset(
         "no-labelled-items",
         "needs-meter",
         "no-estimate",
+        "not-timed",
         # not measured, as the withheld figure says
         "too-few-queries",
         "no-power-readings",
@@ -157,6 +158,8 @@ class Requirement:
             raise ValueError(f"the limits of row {self.id!r} are not in order")
         if min(a, b, c) < 0:
             raise ValueError(f"row {self.id!r} has a negative limit")
+        if self.measurand in COUNTED:
+            raise ValueError(f"row {self.id!r} limits instructions, which are no time")
         known = CIRCUMSTANCES if self.measurand else NEEDS
         if self.needs and self.needs not in known:
             raise ValueError(f"row {self.id!r} has an unknown need {self.needs!r}")

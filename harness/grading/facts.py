@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.domain.estimate import Estimate, Withheld
+from harness.domain.estimate import NEEDS_NO_TIME, Estimate, Withheld
 from harness.domain.finding import Validity
 from harness.domain.labelled import LANGUAGE
 from harness.domain.origin import EvidenceClass, Origin
@@ -131,6 +131,8 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
     if requirement.needs == WHOLE_DEVICE_POWER and not facts.is_of_the_whole_device:
         return f"needs-{requirement.needs}"
     plan = facts.plan
+    if not plan.is_timed and requirement.measurand not in NEEDS_NO_TIME:
+        return "not-timed"
     # where a row names a size, any model of that size is what it is about
     has_reference = not requirement.least_parameters
     is_relative = requirement.kind is Kind.RELATIVE and has_reference

@@ -40,6 +40,9 @@ class Task(StrEnum):
     """Answer items, labelled or drawn, and say the scores; nothing is timed."""
     START = "start"
     """One cold start: from the start of the process to the first output."""
+    COUNT = "count"
+    """Compute `minimum.queries` inferences and do nothing beside them, for whoever
+    counts instructions; nothing is timed, and none of the outputs is looked at."""
     INSPECT = "inspect"
     """Load the model and say what the runtime made of it; nothing is timed."""
 

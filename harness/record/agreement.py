@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.domain.plan import Plan
-from harness.domain.query import ModelLoaded
+from harness.domain.origin import Origin
+from harness.domain.plan import Plan, is_timed
+from harness.domain.query import ModelLoaded, says_a_time
 from harness.domain.reading import ReadingBlock
 from harness.domain.record import FileEntry, LabInfo, Queries
 from harness.errors import DigestMismatch, EvidenceError, Unverifiable
@@ -78,10 +79,15 @@ def agreement_faults(account: Account, bundle: Path) -> Iterator[EvidenceError]:
     yield from _order_faults(account)
     yield from _trace_faults(account)
     yield from _model_faults(account)
+    yield from _origin_faults(account)
 
 
 def figure_faults(account: Account) -> Iterator[EvidenceError]:
-    """Yield figures that cannot be: a completion before its issue, a time gone back."""
+    """Yield figures that cannot be: a completion before its issue, a time gone back.
+
+    Among them a time, or a power, of a target that has none.
+    """
+    untimed = {t.id for t in account.plan.trials if not is_timed(t.target)}
     for attempt in account.story.attempts.values():
         queries, readings = read_traces(account.evidence, attempt.traces)
         rows = [len(queries)] if queries is not None else []
@@ -91,6 +97,8 @@ def figure_faults(account: Account) -> Iterator[EvidenceError]:
         if queries is not None:
             for what in _impossible_queries(queries):
                 yield _impossible(account, attempt, what)
+        if attempt.trial in untimed and _tells_time(attempt, queries, readings):
+            yield _impossible(account, attempt, "its target has no time")
         for block in readings:
             if _goes_back(_ns(block.times_ns)):
                 yield _impossible(account, attempt, _back_in(block))
@@ -209,6 +217,23 @@ def _model_faults(account: Account) -> Iterator[EvidenceError]:
                     where=str(account.evidence / JOURNAL),
                     remedy=DO_NOT_RELY,
                 )
+
+
+def _origin_faults(account: Account) -> Iterator[EvidenceError]:
+    for address, sut in account.story.suts.items():
+        if not is_timed(address) and sut.origin is not Origin.EMULATED:
+            yield EvidenceError(
+                f"What {address} emulates is called {sut.origin.value}",
+                where=str(account.evidence / JOURNAL),
+                remedy=DO_NOT_RELY,
+            )
+
+
+def _tells_time(
+    attempt: Attempt, queries: Queries | None, readings: tuple[ReadingBlock, ...]
+) -> bool:
+    is_stamped = queries is not None or bool(readings)
+    return is_stamped or any(map(says_a_time, attempt.events))
 
 
 def _impossible_queries(queries: Queries) -> Iterator[str]:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.domain.finding import Finding
-from harness.domain.plan import Plan, Trial
+from harness.domain.plan import Plan, Trial, is_timed
 from harness.domain.query import (
     Outcome,
     QueryBlock,
@@ -23,6 +23,7 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
     TrialStarted,
+    says_a_time,
 )
 from harness.domain.record import LabInfo, Manifest
 from harness.domain.sut import ConditionsReached, SutDescription
@@ -189,10 +190,13 @@ class RecordWriter:
     def add(self, event: TrialEvent) -> None:
         """Take in one event of the open trial; after its last, all of it is on disk.
 
-        Raises StorageError; ValueError for an event of a trial that is not open.
+        Raises StorageError; ValueError for an event of a trial that is not open, and
+        for one that says a time where the trial's target has none.
         """
         if self._trial is None or self._spool is None or event.trial != self._trial.id:
             raise ValueError(f"an event of trial {event.trial}, which is not open")
+        if not is_timed(self._trial.target) and says_a_time(event):
+            raise ValueError(f"{event.kind} says a time, and {event.trial} has none")
         with self._storing():
             match event:
                 case QueryBlock() | ReadingsTaken():

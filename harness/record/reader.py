@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.plan import Plan, Trial
 from harness.domain.query import (
     ItemsScored,
@@ -191,6 +192,8 @@ def _trial_record(trial: Trial, attempt: Attempt, evidence: Path) -> TrialRecord
         repeats=_last(attempt, RepeatsProbed),
         services=tuple(e for e in attempt.events if isinstance(e, ServiceAsked)),
         networks=tuple(e for e in attempt.events if isinstance(e, NetworkTried)),
+        counted=tuple(e for e in attempt.events if isinstance(e, InstructionsCounted)),
+        compared=tuple(e for e in attempt.events if isinstance(e, KernelsCompared)),
         notes={e.key: e.value for e in attempt.events if isinstance(e, Noted)},
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.finding import CODES, Finding
 from harness.domain.query import (
     ItemsScored,
@@ -40,6 +41,8 @@ PlainEvent = (
     | ModelLoaded
     | OverheadMeasured
     | MemoryMeasured
+    | InstructionsCounted
+    | KernelsCompared
     | OutputsChecked
     | ItemsScored
     | RepeatsProbed
@@ -57,6 +60,8 @@ _EVENTS: dict[str, type[PlainEvent]] = {
     "ModelLoaded": ModelLoaded,
     "OverheadMeasured": OverheadMeasured,
     "MemoryMeasured": MemoryMeasured,
+    "InstructionsCounted": InstructionsCounted,
+    "KernelsCompared": KernelsCompared,
     "OutputsChecked": OutputsChecked,
     "ItemsScored": ItemsScored,
     "RepeatsProbed": RepeatsProbed,

@@ -14,6 +14,7 @@ from harness.domain.plan import Arm
 from harness.domain.record import RunRecord
 from harness.domain.requirement import GateStatus, RowStatus, Tier, TierSet
 from harness.domain.workload import ModelArtifact
+from harness.report.countedview import CountedView, counted_view
 from harness.report.labview import LabField, lab_fields, report_id, title_of
 from harness.report.powerview import MeterView, meter_view
 from harness.report.predictionview import PredictionView, prediction_views
@@ -58,6 +59,8 @@ class ReportView:
     host: tuple[WorkloadView, ...]
     predictions: tuple[PredictionView, ...]
     """What the device model said of each workload; empty unless it is emulated."""
+    counted: CountedView | None
+    """Instructions of an emulated processor; None: nothing was counted."""
     meter: MeterView | None
     """What read the device's power, and how its clock was related; None: nothing."""
     findings: tuple[FindingGroup, ...]
@@ -91,6 +94,7 @@ def report_view(
         workloads=workload_views(record, assessment, rows, Arm.DEVICE),
         host=workload_views(record, assessment, (), Arm.HOST),
         predictions=prediction_views(record),
+        counted=counted_view(record, assessment),
         meter=meter_view(record),
         findings=tuple(_grouped(all_findings(record, assessment), record)),
         models=record.plan.models,

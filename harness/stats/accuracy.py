@@ -110,9 +110,7 @@ def own_scores(group: Group) -> Scores | None:
     scored = [trial for trial in group.trials if trial.trial.is_scored]
     if not scored or group.labelled is None:
         return None
-    # an emulated device answers nothing: its file was answered here
-    is_emulated = group.origin is Origin.EMULATED
-    wanted = Source.REFERENCE if is_emulated else Source.SESSION
+    wanted = Source.REFERENCE if _is_answered_here(group) else Source.SESSION
     for event in scored[0].scored:
         if event.source is wanted and event.items >= group.labelled.items:
             return scores_of(event)
@@ -121,8 +119,18 @@ def own_scores(group: Group) -> Scores | None:
 
 def whose_answers(group: Group) -> str:
     """Say where the answers come from, where it is not the device itself."""
-    is_emulated = group.origin is Origin.EMULATED
-    return " (the device's file, answered on this machine)" if is_emulated else ""
+    is_here = _is_answered_here(group)
+    return " (the device's file, answered on this machine)" if is_here else ""
+
+
+def _is_answered_here(group: Group) -> bool:
+    """Say whether a model of a device, which answers nothing, was answered for.
+
+    An emulated processor answers by itself.
+    """
+    scored = [trial for trial in group.trials if trial.trial.is_scored]
+    answered = {event.source for event in scored[0].scored} if scored else set()
+    return group.origin is Origin.EMULATED and Source.SESSION not in answered
 
 
 def metric_answer(

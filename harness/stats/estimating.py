@@ -16,7 +16,15 @@ from harness.domain.scenario import (
 from harness.stats.accuracy import accuracy_answers
 from harness.stats.decodecost import ENERGY, context_memory, token_energy
 from harness.stats.energy import as_read, energy_answers, energy_names
-from harness.stats.group import NO_TIME_STAMPS, TRIAL_FAILED, Answer, Group, groups_of
+from harness.stats.group import (
+    NO_TIME_STAMPS,
+    NOT_TIMED,
+    TRIAL_FAILED,
+    Answer,
+    Group,
+    groups_of,
+)
+from harness.stats.instructions import OWN, instruction_answers
 from harness.stats.languages import language_answers
 from harness.stats.latency import PERCENTILES, latency_answers
 from harness.stats.memory import file_size, memory_answers
@@ -50,14 +58,13 @@ def estimate(
 
 def _answers(group: Group) -> Iterator[Answer]:
     yield file_size(group)
+    if not group.is_timed:
+        yield from _answers_without_time(group)
+        return
     if not group.trials:
         yield from (group.withhold(name, TRIAL_FAILED) for name in _expected(group))
         return
-    if _tells_no_time(group):
-        names = ("latency_mean", *PERCENTILES, "throughput")
-        yield from (group.withhold(name, NO_TIME_STAMPS) for name in names)
-    else:
-        yield from latency_answers(group)
+    yield from _times(group)
     yield from stage_answers(group)
     yield from memory_answers(group)
     yield from accuracy_answers(group)
@@ -86,9 +93,31 @@ def _answers(group: Group) -> Iterator[Answer]:
             yield from energy_answers(group)
 
 
+def _times(group: Group) -> Iterator[Answer]:
+    if _tells_no_time(group):
+        names = ("latency_mean", *PERCENTILES, "throughput")
+        yield from (group.withhold(name, NO_TIME_STAMPS) for name in names)
+    else:
+        yield from latency_answers(group)
+
+
 def _tells_no_time(group: Group) -> bool:
     """Say whether a device in energy mode marked its windows for a meter alone."""
     return all(trial.marked is not None for trial in group.trials)
+
+
+def _answers_without_time(group: Group) -> Iterator[Answer]:
+    """Give what a target without time can answer, and name what it cannot.
+
+    Nothing is looked for among queries or readings, whatever the record holds.
+    """
+    if group.trials:
+        yield from instruction_answers(group)
+        yield from memory_answers(group)
+        yield from accuracy_answers(group)
+    else:
+        yield group.withhold(OWN, TRIAL_FAILED)
+    yield from (group.withhold(name, NOT_TIMED) for name in _expected(group))
 
 
 def _expected(group: Group) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
 
     `estimates` are those of the same record (`estimating.estimate`).
     """
+    timed = [group for group in groups_of(record) if group.is_timed]
     found = [
         *record.findings,
         *_about_run(record),
@@ -39,10 +40,10 @@ def find(record: RunRecord, estimates: tuple[Estimate, ...]) -> tuple[Finding, .
         *_spreads(estimates),
         *(one for trial in record.trials for one in check_trial(record, trial)),
         *_not_executed(record),
-        *(one for group in groups_of(record) for one in check_group(group)),
+        *(one for group in timed for one in check_group(group)),
         *check_answers(record, estimates),
-        *(one for group in groups_of(record) for one in check_linear(group)),
-        *(one for group in groups_of(record) for one in check_networks(group)),
+        *(one for group in timed for one in check_linear(group)),
+        *(one for group in timed for one in check_networks(group)),
         *check_services(record),
     ]
     unique: dict[tuple[str, ...], Finding] = {}
@@ -65,7 +66,15 @@ def _about_run(record: RunRecord) -> Iterator[Finding]:
     plan = record.plan
     device = [trial for trial in plan.trials if trial.arm is Arm.DEVICE]
     origins = {origin_of(record, trial) for trial in device}
-    if Origin.EMULATED in origins and not plan.is_emulated:
+    if Origin.EMULATED in origins and not plan.is_timed:
+        processors = {c.processor for t in record.trials for c in t.counted}
+        yield finding(
+            "emulated-processor",
+            "run",
+            profile=plan.profile.name,
+            processors=", ".join(sorted(processors)) or "–",
+        )
+    elif Origin.EMULATED in origins and not plan.is_emulated:
         told = finding("instruction-time", "run")
         yield replace(told, values=dict(_emulators(record)))
     elif Origin.EMULATED in origins:

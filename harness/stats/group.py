@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from harness.domain.estimate import MEASURANDS, Estimate, Withheld
 from harness.domain.labelled import LabelledData
 from harness.domain.origin import EvidenceClass, Origin
-from harness.domain.plan import Arm, Trial
+from harness.domain.plan import Arm, Trial, is_emulated, is_timed
 from harness.domain.profile import DeviceProfile
 from harness.domain.query import Outcome
 from harness.domain.record import RunRecord, TrialRecord
@@ -37,6 +37,7 @@ TOO_FEW_ITEMS = "too-few-items"
 NO_CHINESE_ITEMS = "no-chinese-items"
 NETWORK_NOT_TRIED = "network-not-tried"
 SERVICE_NOT_THERE = "service-not-there"
+NOT_TIMED = "not-timed"
 
 Answer = Estimate | Withheld
 
@@ -70,6 +71,8 @@ class Group:
     """Labelled items of the workload, if any."""
     trials: tuple[TrialRecord, ...]
     """Those that are done, in the order of the plan."""
+    is_timed: bool = True
+    """Whether what happens on its target takes the time of the device."""
     streams: tuple[Stream, ...] = field(init=False, repr=False, compare=False)
     """Latencies of each of them."""
 
@@ -150,6 +153,7 @@ def groups_of(record: RunRecord) -> Iterator[Group]:
             model=record.plan.model(trials[0].model),
             labelled=record.plan.labelled.get(workload),
             trials=tuple(done[trial.id] for trial in trials if trial.id in done),
+            is_timed=is_timed(trials[0].target),
         )
 
 
@@ -161,10 +165,11 @@ def origin_of(record: RunRecord, trial: Trial) -> Origin:
     """
     if trial.arm is Arm.HOST:
         return Origin.HOST
+    if not is_timed(trial.target):
+        return Origin.EMULATED  # whatever the record calls it
     if trial.target in record.suts:
         return record.suts[trial.target].origin
-    is_emulated = trial.target.startswith("emulated@")
-    return Origin.EMULATED if is_emulated else Origin.MEASURED
+    return Origin.EMULATED if is_emulated(trial.target) else Origin.MEASURED
 
 
 def _known(bound: float | None) -> float | None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from harness.domain.finding import Finding
 from harness.domain.origin import Origin
-from harness.domain.plan import Arm
+from harness.domain.plan import Arm, is_timed
 from harness.domain.profile import SETTABLE
 from harness.domain.query import FIRMWARE_MODEL, Outcome, Phase
 from harness.domain.record import RunRecord, TrialRecord
@@ -27,6 +27,8 @@ from harness.stats.severity import finding
 from harness.stats.talkchecks import check_talk
 from harness.units import NS_PER_S
 
+REALS_DIFFER = 1e-4
+"""Of the largest magnitude among the outputs: as within one machine (agent.outputs)."""
 OVERHEAD_LIMIT = 0.05
 _PROCESSOR = "CPUExecutionProvider"
 FALLBACK_LIMIT = 0.10
@@ -60,6 +62,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
         yield _ending(trial)
     yield from _digest(record, trial)
     yield from _outputs(trial)
+    yield from _kernels(trial)
     yield from _fusion(trial)
     yield from _fallback(trial)
     yield from _conditions(record, trial)
@@ -68,7 +71,7 @@ def check_trial(record: RunRecord, trial: TrialRecord) -> Iterator[Finding]:
     yield from _repeats(trial)
     yield from _unscored(trial)
     yield from _alignment(trial)
-    if trial.outcome is Outcome.DONE:
+    if trial.outcome is Outcome.DONE and is_timed(trial.trial.target):
         for check in _OF_A_FINISHED_TRIAL:
             yield from check(trial)
 
@@ -116,6 +119,26 @@ def _outputs(trial: TrialRecord) -> Iterator[Finding]:
             *about,
             outputs=outputs.differing,
             compared=outputs.compared,
+        )
+
+
+def _kernels(trial: TrialRecord) -> Iterator[Finding]:
+    """Say so where an emulated processor's kernels compute something else.
+
+    Reals may be summed in another order; one step of an integer is far more than that.
+    """
+    for found in trial.compared:
+        if found.largest_difference <= REALS_DIFFER * found.largest_value:
+            continue
+        yield finding(
+            "kernels-disagree",
+            trial.trial.id,
+            trial.trial.arm,
+            condition=f"{found.model} on {found.processor}",
+            differing=found.items - found.identical,
+            compared=found.items,
+            difference=found.largest_difference,
+            largest=found.largest_value,
         )
 
 

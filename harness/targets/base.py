@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.labelled import LabelledData
 from harness.domain.plan import Trial
 from harness.domain.profile import Conditions
-from harness.domain.query import TrialEvent
+from harness.domain.query import Noted, TrialEvent
 from harness.domain.sut import ConditionsReached, SutDescription
 from harness.domain.workload import ModelArtifact
 
@@ -79,5 +80,19 @@ class Target(Protocol):
         The load generator runs on the device, so no link delay enters a latency.
         The first event is TrialStarted; the last is always TrialEnded, also after
         a crash, a hang or a refusal. Closing the iterator early ends the trial.
+        """
+        ...
+
+
+@runtime_checkable
+class CountingTarget(Protocol):
+    """A target without time that counts the instructions of what it executes."""
+
+    def count(
+        self, trial: Trial, on: Deployment
+    ) -> Iterator[InstructionsCounted | KernelsCompared | Noted]:
+        """Count another model than the trial's on its behalf: its float32 parent.
+
+        A failure becomes a note. Raises KeyboardInterrupt after a Ctrl-C.
         """
         ...

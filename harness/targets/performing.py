@@ -99,7 +99,7 @@ class Performer:
         threads = trial.settings.intra_op_threads
         plain = replace(trial, settings=RuntimeSettings(intra_op_threads=threads))
         order = replace(
-            self._order(Task.ANSWER, plain, on),
+            self.order(Task.ANSWER, plain, on),
             source=source,
             model_name=on.model.name,
         )
@@ -146,7 +146,7 @@ class Performer:
             return self._inspected[key]
         loaded: ModelLoaded | None = None
         ended = TrialEnded(trial=trial.id, outcome=Outcome.FAILED, queries=0)
-        for event in live(self._order(Task.INSPECT, trial, on), self._place(trial)):
+        for event in live(self.order(Task.INSPECT, trial, on), self._place(trial)):
             match event:
                 case ModelLoaded():
                     loaded = event
@@ -163,14 +163,15 @@ class Performer:
         self, task: Task, trial: Trial, on: Deployment, inspected: _Inspected
     ) -> Iterator[TrialEvent]:
         """Let one agent live, and add what was inspected to what it loaded."""
-        with closing(live(self._order(task, trial, on), self._place(trial))) as life:
+        with closing(live(self.order(task, trial, on), self._place(trial))) as life:
             for event in with_scores(life, trial, on):
                 if isinstance(event, ModelLoaded):
                     yield from _loaded_as_inspected(event, inspected)
                 else:
                     yield event
 
-    def _order(self, task: Task, trial: Trial, on: Deployment) -> Order:
+    def order(self, task: Task, trial: Trial, on: Deployment) -> Order:
+        """Give what an agent is told, with what is prepared for it."""
         return Order(
             task=task,
             trial=trial,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.domain.counting import InstructionsCounted, KernelsCompared
 from harness.domain.plan import Minimum, Trial
 from harness.domain.profile import Conditions
 from harness.domain.query import (
@@ -25,6 +26,7 @@ from harness.domain.query import (
     TrialEnded,
     TrialEvent,
     TrialStarted,
+    says_a_time,
 )
 from harness.domain.scenario import ColdStart
 from harness.domain.workload import InputSpec, ModelArtifact
@@ -187,6 +189,61 @@ class AgentContract:
             events = target.execute(long_trial(), on)
             for event in events:
                 if isinstance(event, QueryBlock):
+                    break
+            assert isinstance(events, Generator)
+            events.close()
+            ended = list(target.execute(short_trial(), on))[-1]
+
+        assert isinstance(ended, TrialEnded)
+        assert ended.outcome is Outcome.DONE, ended.reason
+
+
+class CountingContract(AgentContract):
+    """The same promises of a target without time, which counts and compares."""
+
+    def test_every_query_is_told_and_counted(self, events: list[TrialEvent]) -> None:
+        """The count of the last event is that of the inferences of all processes."""
+        counted = [event for event in events if isinstance(event, InstructionsCounted)]
+        ended = events[-1]
+        assert isinstance(ended, TrialEnded)
+        assert counted
+        assert ended.queries == sum(
+            len(one.counts_fewer) * (one.fewer + one.more) for one in counted
+        )
+        assert all(one.more - one.fewer == QUERIES for one in counted)
+
+    def test_outputs_memory_and_readings_are_there(
+        self, events: list[TrialEvent]
+    ) -> None:
+        """Outputs and memory, and no readings: nothing says a time."""
+        compared = [event for event in events if isinstance(event, KernelsCompared)]
+        memory = next(e for e in events if isinstance(e, MemoryMeasured))
+        assert compared
+        assert all(one.identical == one.items for one in compared)
+        assert (memory.peak_bytes or 0) > 0
+        assert not any(says_a_time(event) for event in events)
+
+    def test_each_cold_start_is_a_process_of_its_own(
+        self, target: Target, model: tuple[ModelArtifact, Path]
+    ) -> None:
+        """A start takes time and nothing else: it is refused, never made up."""
+        trial = replace(short_trial(), scenario=ColdStart())
+        with target.deploy(*model, None) as on:
+            events = list(target.execute(trial, on))
+
+        ended = events[-1]
+        assert isinstance(ended, TrialEnded)
+        assert ended.outcome is Outcome.REFUSED
+        assert "needs a time" in ended.reason
+
+    def test_a_run_that_is_left_early_leaves_the_target_free(
+        self, target: Target, model: tuple[ModelArtifact, Path]
+    ) -> None:
+        """The next trial is executed as if nothing had been."""
+        with target.deploy(*model, None) as on:
+            events = target.execute(short_trial(), on)
+            for event in events:
+                if isinstance(event, InstructionsCounted):
                     break
             assert isinstance(events, Generator)
             events.close()

@@ -83,6 +83,8 @@ def events_of(trial: TrialRecord) -> Iterator[TrialEvent]:
     for block in trial.readings:
         yield ReadingsTaken(trial=name, block=block)
     yield from trial.scored
+    yield from trial.counted
+    yield from trial.compared
     for measured in (trial.marked, trial.memory, trial.outputs, trial.repeats):
         if measured is not None:
             yield measured

@@ -194,6 +194,18 @@ def test_an_inspection_loads_and_measures_nothing(tmp_path: Path) -> None:
     assert {type(e) for e in events} == {Noted, ModelLoaded, TrialEnded}
 
 
+def test_counting_computes_as_many_inferences_as_asked_and_tells_no_time(
+    tmp_path: Path,
+) -> None:
+    order = an_order(tmp_path, one_node("Neg"), task=Task.COUNT)
+
+    events = carry_out(order)
+
+    assert [type(e) for e in events] == [TrialEnded]
+    assert ended(events).outcome is Outcome.DONE, ended(events).reason
+    assert ended(events).queries == FEW.queries
+
+
 def test_another_file_than_the_one_ordered_is_refused(tmp_path: Path) -> None:
     order = replace(an_order(tmp_path, one_node("Neg")), sha256="f" * 64)
 
