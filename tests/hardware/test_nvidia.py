@@ -142,7 +142,8 @@ def test_a_folder_talks_on_the_gpu(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "tiny", decoder_bytes(half=True))
     said = {}
     for provider in (CPU, CUDA):
-        file = ModelFile(data=b"", folder=folder)
+        config = (folder / "genai_config.json").read_bytes()
+        file = ModelFile(data=config, folder=folder)
         settings = RuntimeSettings(provider=provider)
         with open_genai() as runtime, runtime.load_decoder(file, settings) as decoder:
             said[provider] = [said_by(decoder, prompt) for prompt in PROMPTS]
