@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.catalogue.external import external_files
+from harness.catalogue.language import GENAI, runtime_of
 from harness.catalogue.vet import read_vetted
 from harness.domain.profile import DeviceProfile
 from harness.domain.sut import SutDescription
@@ -63,11 +64,15 @@ def require_room(path: Path, profile: DeviceProfile, *, is_emulated: bool) -> No
     limit = profile.ram_bytes
     if limit is None or not profile.is_os_class or path.is_dir():
         return
-    model = read_vetted(path)
-    size = sum(file.stat().st_size for file in (path, *external_files(model, path)))
-    if size <= _WORTH_COSTING * limit:
-        return
-    need = _need(cost_of_file(path), size, profile)
+    if runtime_of(path) == GENAI:
+        need = Need(least=_weights_beside(path), peak=None)
+    else:
+        model = read_vetted(path)
+        files = (path, *external_files(model, path))
+        size = sum(file.stat().st_size for file in files)
+        if size <= _WORTH_COSTING * limit:
+            return
+        need = _need(cost_of_file(path), size, profile)
     if (need.low if is_emulated else need.least) > limit:
         raise ModelRejected(
             f"{need.sentence(limit)}, by its profile. Its weights were neither read "
@@ -75,6 +80,12 @@ def require_room(path: Path, profile: DeviceProfile, *, is_emulated: bool) -> No
             where=f"{path} on {profile.name}",
             remedy="Use a smaller model, or the profile of the device that you have.",
         )
+
+
+def _weights_beside(configuration: Path) -> int:
+    """Give the size of a folder's graphs and of their weights, whatever its layout."""
+    files = configuration.parent.glob("*.onnx*")
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def why_too_large(

@@ -118,6 +118,9 @@ NEEDS_NO_TIME: frozenset[str] = COUNTED | {
     "task_metric",
     "task_metric_parent",
     "decision_agreement",
+    "group_metric",
+    "language_ratio",
+    "language_ratio_min",
 }
 """The measurands that a target without time can answer; no other ever has a figure
 there."""

@@ -128,11 +128,11 @@ def why_not_measured(requirement: Requirement, facts: Facts) -> str:
     """Say why a row cannot be answered by this plan; empty where it can be."""
     if not requirement.measurand:
         return f"needs-{requirement.needs}" if requirement.needs else "no-estimate"
-    if requirement.needs == WHOLE_DEVICE_POWER and not facts.is_of_the_whole_device:
-        return f"needs-{requirement.needs}"
     plan = facts.plan
     if not plan.is_timed and requirement.measurand not in NEEDS_NO_TIME:
         return "not-timed"
+    if requirement.needs == WHOLE_DEVICE_POWER and not facts.is_of_the_whole_device:
+        return f"needs-{requirement.needs}"
     # where a row names a size, any model of that size is what it is about
     has_reference = not requirement.least_parameters
     is_relative = requirement.kind is Kind.RELATIVE and has_reference

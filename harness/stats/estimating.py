@@ -115,6 +115,7 @@ def _answers_without_time(group: Group) -> Iterator[Answer]:
         yield from instruction_answers(group)
         yield from memory_answers(group)
         yield from accuracy_answers(group)
+        yield from language_answers(group)
     else:
         yield group.withhold(OWN, TRIAL_FAILED)
     yield from (group.withhold(name, NOT_TIMED) for name in _expected(group))

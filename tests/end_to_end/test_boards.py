@@ -125,6 +125,7 @@ def test_a_board_s_answers_to_labelled_items_are_graded(
     assert 0.9 < row["value"] < 1.1
 
 
+@pytest.mark.long
 def test_a_run_that_was_left_is_collected_with_one_line_for_each_change_of_state(
     tmp_path: Path, sshd: Sshd, duanping: Command
 ) -> None:
@@ -159,6 +160,7 @@ def collected(desk: Desk, bundle: Path) -> "subprocess.CompletedProcess[str]":
         clock.wait_until(clock.now_ns() + 2 * NS_PER_S)
 
 
+@pytest.mark.long
 def test_a_run_is_aborted_its_supply_given_back_and_the_board_is_free(
     tmp_path: Path, sshd: Sshd, duanping: Command
 ) -> None:

@@ -113,6 +113,7 @@ class Meter:
         return None if due is None else due + LATE_NS
 
 
+@pytest.mark.long
 def test_energy_lies_between_the_edges_that_the_meter_saw(
     duanping: Command, binary: Path, suite: Path, tmp_path: Path
 ) -> None:
@@ -153,6 +154,7 @@ def true_energy_j(world: World, pin: Path) -> float:
     return float(np.median(windows)) * BUSY_W / count
 
 
+@pytest.mark.long
 def test_a_board_that_is_pulled_out_loses_nothing_and_the_run_goes_on(
     binary: Path, suite: Path, tmp_path: Path
 ) -> None:

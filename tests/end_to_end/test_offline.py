@@ -54,6 +54,7 @@ def suite(service: Service, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(NOT_HERE), reason=NOT_HERE)
+@pytest.mark.long
 def test_a_workload_that_asks_a_service_is_tried_where_the_network_fails(
     duanping: Command, suite: Path, tmp_path: Path, service: Service
 ) -> None:

@@ -27,6 +27,7 @@ from harness.stats.findings import find
 from harness.targets.base import Deployment
 from harness.testing.builders import a_model, a_plan, a_profile, a_trial
 from harness.testing.bundles import new_writer
+from harness.testing.decoders import decoder_bytes, write_folder
 
 GIB = 1024**3
 
@@ -199,6 +200,19 @@ def test_a_model_of_4_gb_is_refused_by_prediction_before_it_is_read_or_sent(
     assert "GiB at its peak, as predicted (90 %: " in sentence
     assert "at least 4.00 GiB for weights and activations" in sentence
     assert "the device has 2.00 GiB, by its profile" in sentence
+
+
+def test_a_folder_of_a_language_model_is_refused_by_the_size_of_its_weights(
+    tmp_path: Path,
+) -> None:
+    profile = load_profile(profile_path("computer"))
+    path = write_folder(tmp_path / "folder", decoder_bytes()) / "genai_config.json"
+    with (path.parent / "model.onnx.data").open("wb") as weights:
+        weights.truncate(4 * GIB)
+
+    require_room(path, replace(profile, ram_bytes=5 * GIB), is_emulated=False)
+    with pytest.raises(ModelRejected, match=r"at least 4\.00 GiB"):
+        require_room(path, replace(profile, ram_bytes=2 * GIB), is_emulated=False)
 
 
 def test_a_prediction_that_may_fit_is_put_to_the_test(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def service() -> Iterator[Service]:
 
 @needs_namespaces
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_stage_that_asks_a_service_is_taken_over_where_the_network_fails(
     tmp_path: Path, service: Service
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_stage_that_asks_a_service_is_taken_over_where_the_network_fails(
 
 @needs_namespaces
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_model_on_the_device_answers_the_same_on_every_network(
     tmp_path: Path,
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_model_on_the_device_answers_the_same_on_every_network(
 
 @needs_namespaces
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_language_model_answers_as_well_without_a_network(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(decoder_bytes())
