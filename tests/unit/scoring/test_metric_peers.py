@@ -123,7 +123,9 @@ def test_error_rates_are_those_of_jiwer(seed: int, metric: Metric) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_scores_of_classes_are_those_of_scikit_learn(seed: int) -> None:
-    judge = pytest.importorskip("sklearn.metrics", reason="the extra train is missing")
+    judge = pytest.importorskip(
+        "sklearn.metrics", reason="scikit-learn is in the extra [peers]"
+    )
     draw = np.random.default_rng(seed)
     scores = draw.normal(size=(60, 8))
     labels = draw.integers(0, 8, 60)
@@ -147,7 +149,9 @@ def test_scores_of_classes_are_those_of_scikit_learn(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_overlaps_of_masks_are_those_of_scikit_learn(seed: int) -> None:
-    judge = pytest.importorskip("sklearn.metrics", reason="the extra train is missing")
+    judge = pytest.importorskip(
+        "sklearn.metrics", reason="scikit-learn is in the extra [peers]"
+    )
     draw = np.random.default_rng(seed)
     masks = draw.integers(0, 4, (6, 9, 7))
     scores = np.eye(5)[np.where(draw.random(masks.shape) < 0.7, masks, 4 - masks)]
@@ -161,7 +165,9 @@ def test_overlaps_of_masks_are_those_of_scikit_learn(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_errors_of_reals_are_those_of_scikit_learn(seed: int) -> None:
-    judge = pytest.importorskip("sklearn.metrics", reason="the extra train is missing")
+    judge = pytest.importorskip(
+        "sklearn.metrics", reason="scikit-learn is in the extra [peers]"
+    )
     draw = np.random.default_rng(seed)
     true, found = draw.random((2, 7, 30))
     answers = list(zip(found, true, strict=True))
