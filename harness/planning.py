@@ -26,7 +26,7 @@ from harness.domain.plan import (
     Trial,
     is_timed,
 )
-from harness.domain.profile import DeviceProfile
+from harness.domain.profile import CPU, DeviceProfile
 from harness.domain.scenario import (
     ColdStart,
     LlmDecode,
@@ -173,7 +173,8 @@ class Ingredients:
     host_models: Mapping[str, ModelArtifact]
     """Workload id → the model file that the host executes for reference."""
     seed: int = 0
-    provider: str = "CPUExecutionProvider"
+    provider: str = CPU
+    provider_options: tuple[tuple[str, str], ...] = ()
     runtime: str = "onnxruntime"
     meter: MeterUse | None = None
     """What reads the device's power; None: nothing does."""
@@ -353,7 +354,8 @@ def _trial(
             order=_seed(parts.seed, "order", *identity),
         ),
         settings=RuntimeSettings(
-            provider="CPUExecutionProvider" if is_host else parts.provider,
+            provider=CPU if is_host else parts.provider,
+            provider_options=() if is_host else parts.provider_options,
             intra_op_threads=_threads(parts, is_host=is_host),
             runtime=parts.runtime,
         ),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.clock import SystemClock
 from harness.domain.plan import Arm, Minimum, RuntimeSettings, Seeds, Trial
+from harness.domain.profile import CPU
 from harness.domain.query import LinkEvent, Outcome, TrialEnded
 from harness.domain.scenario import SingleStream
 from harness.domain.workload import ModelArtifact
@@ -14,18 +15,24 @@ from harness.meters.process import sampled
 from harness.targets.agentlife import Place, live
 from harness.targets.apart import available_cores, clean_environment
 
-CPU = "CPUExecutionProvider"
 _PATIENCE_S = 300.0
 _RUNTIME = "harness.runtimes.onnxrt:open_runtime"
 
 
 def question(
-    task: Task, model: ModelArtifact, path: Path, *, provider: str = CPU
+    task: Task,
+    model: ModelArtifact,
+    path: Path,
+    *,
+    provider: str = CPU,
+    options: tuple[tuple[str, str], ...] = (),
 ) -> Order:
-    """Make the order; only onnxruntime is ever asked."""
+    """Make the order; only onnxruntime is ever asked. `options` are the provider's."""
     return Order(
         task=task,
-        trial=_trial(model, provider),
+        trial=_trial(
+            model, RuntimeSettings(provider=provider, provider_options=options)
+        ),
         runtime=_RUNTIME,
         model_path=str(path.absolute()),
         sha256=model.sha256,
@@ -53,7 +60,7 @@ def _place() -> Place:
     )
 
 
-def _trial(model: ModelArtifact, provider: str) -> Trial:
+def _trial(model: ModelArtifact, settings: RuntimeSettings) -> Trial:
     """Make the trial that an order must name; nothing of it is carried out."""
     least = Minimum(queries=1, duration_ns=0)
     return Trial(
@@ -68,5 +75,5 @@ def _trial(model: ModelArtifact, provider: str) -> Trial:
         minimum=least,
         baseline_ns=0,
         seeds=Seeds(arrival=0, sample=0, order=0),
-        settings=RuntimeSettings(provider=provider),
+        settings=settings,
     )

@@ -7,7 +7,8 @@ down nothing else.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.bench.asking import CPU, ask, question
+from harness.bench.asking import ask, question
+from harness.domain.profile import CPU
 from harness.domain.query import ModelLoaded, Noted, Outcome, TrialEnded
 from harness.domain.workload import ModelArtifact
 from harness.errors import TargetError, UnknownName, Unsupported

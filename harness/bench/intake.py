@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.bench.inspecting import require_no_provider, require_provider
+from harness.bench.inspecting import require_provider
 from harness.bench.labelling import (
     Labelled,
     own_items,
@@ -17,6 +17,7 @@ from harness.bench.labelling import (
 from harness.bench.memoryguard import require_room
 from harness.bench.meteruse import edge_inputs, meter_use, require_claim
 from harness.bench.ownmodel import own_scenarios, require_tokeniser
+from harness.bench.provider import Wish
 from harness.bench.virtualmeter import require_readable
 from harness.catalogue.bindings import InputBindings
 from harness.catalogue.build import ensure_built
@@ -92,7 +93,7 @@ class Request:
     bindings: InputBindings = field(default_factory=InputBindings)
     lab: Path | None = None
     seed: int = 0
-    provider: str = "CPUExecutionProvider"
+    provider: Wish = field(default_factory=Wish)
     talk: LlmDecode | None = None
     """How a language model of one's own is asked; None: as its workload says."""
     stream: Path | None = None
@@ -156,7 +157,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     is_emulated = target.startswith(EMULATED)
     if is_emulated:
         require_no_link(Address.parse(target))
-        require_no_provider(request.provider)
+    provider, options = request.provider.chosen(profile, is_emulated=is_emulated)
     if request.model is not None:
         require_room(file_of(request.model), profile, is_emulated=is_emulated)
 
@@ -168,7 +169,7 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
     one = next(iter(device.artifacts.values()))
     require_tokeniser(suite, device.runtime, is_emulated=is_emulated)
     if target.startswith(LOCAL):
-        require_provider(request.provider, one, device.paths[one.name])
+        require_provider(provider, one, device.paths[one.name])
     host = (
         _models(request, suite, host_scheme(), on_progress)
         if is_emulated
@@ -191,7 +192,8 @@ def gather(request: Request, on_progress: Callable[[str], None]) -> Intake:
             device_models=device.artifacts,
             host_models=host.artifacts,
             seed=request.seed,
-            provider=request.provider,
+            provider=provider,
+            provider_options=options,
             runtime=device.runtime,
             meter=_meter(request, lab, profile, target),
             labelled=labelled.data,

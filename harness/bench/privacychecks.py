@@ -8,7 +8,7 @@ from harness import plugins
 from harness.bench.asking import question
 from harness.bench.privacy import Check, State, check_privacy
 from harness.domain.finding import Finding
-from harness.domain.plan import Arm, Plan, Trial
+from harness.domain.plan import Arm, Plan, RuntimeSettings, Trial
 from harness.domain.workload import ModelArtifact, Remote
 from harness.errors import ExitCode, TargetError
 from harness.loadgen.wire import Order, Task
@@ -76,9 +76,15 @@ def _order(
     is_here = trial.target.startswith(LOCAL)
     runtime = trial.settings.runtime if is_here else "onnxruntime"
     opener = plugins.find(plugins.RUNTIMES, runtime)
-    provider = trial.settings.provider if is_here else "CPUExecutionProvider"
+    asked = trial.settings if is_here else RuntimeSettings()
     return replace(
-        question(Task.ANSWER, model, path, provider=provider),
+        question(
+            Task.ANSWER,
+            model,
+            path,
+            provider=asked.provider,
+            options=asked.provider_options,
+        ),
         runtime=f"{opener.__module__}:{opener.__qualname__}",
         samples_path=str(samples.absolute()) if samples else None,
         items=_ITEMS,

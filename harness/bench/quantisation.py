@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.bench.asking import CPU, ask, question
+from harness.bench.asking import ask, question
 from harness.bench.inspecting import Placement, placement
 from harness.bench.labelling import require_scorable
 from harness.catalogue.anatomy import take_apart
@@ -17,7 +17,7 @@ from harness.catalogue.bindings import InputBindings
 from harness.catalogue.datasets import OwnData
 from harness.catalogue.describe import describe
 from harness.domain.labelled import Source
-from harness.domain.profile import Scheme
+from harness.domain.profile import CPU, Scheme
 from harness.domain.query import ItemsScored, Noted, Outcome, TrialEnded
 from harness.domain.workload import ModelArtifact
 from harness.errors import ModelRejected, TargetError, Unsupported

@@ -21,6 +21,7 @@ from harness.bench.intake import (
 )
 from harness.bench.metering import Metering, metered
 from harness.bench.privacychecks import exit_code, privacy_findings
+from harness.bench.provider import Wish, parse_options
 from harness.bench.trying import network_code
 from harness.catalogue.bindings import parse_bindings
 from harness.cli._derive import derive, gate_code, print_result
@@ -241,8 +242,18 @@ def run(
     ] = Language.BOTH,
     seed: Annotated[int, typer.Option(help="Seed of arrivals, samples, order.")] = 0,
     provider: Annotated[
-        str, typer.Option(help="Execution provider of the runtime.")
-    ] = "CPUExecutionProvider",
+        str | None,
+        typer.Option(
+            help="Execution provider of the runtime, instead of the profile's."
+        ),
+    ] = None,
+    provider_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="key=value that the provider takes, such as "
+            "backend_path=libQnnHtp.so; may be repeated."
+        ),
+    ] = None,
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Leave the report for later.")
     ] = False,
@@ -270,7 +281,7 @@ def run(
         bindings=parse_bindings(shape or (), ranges or (), samples),
         lab=lab or find_lab(Path.cwd()),
         seed=seed,
-        provider=provider,
+        provider=Wish(provider=provider, options=parse_options(provider_option or [])),
         talk=parse_talk(model, prompt_tokens, output_tokens, users, tokenise),
         sustain_ns=parse_sustain(model, sustain),
         stream=stream,

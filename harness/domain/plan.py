@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.domain.labelled import LabelledData
-from harness.domain.profile import DeviceProfile
+from harness.domain.profile import CPU, DeviceProfile
 from harness.domain.scenario import Scenario
 from harness.domain.workload import ModelArtifact, Suite, require_id
 
@@ -74,7 +74,9 @@ class RuntimeSettings:
     """How the runtime is set up. Fixed and recorded, never left to a default."""
 
     runtime: str = "onnxruntime"
-    provider: str = "CPUExecutionProvider"
+    provider: str = CPU
+    provider_options: tuple[tuple[str, str], ...] = ()
+    """Key and value, sorted; the words are the provider's own."""
     intra_op_threads: int = 1
     inter_op_threads: int = 1
     optimisation: str = "all"

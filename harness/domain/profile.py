@@ -115,6 +115,9 @@ class EmulationModel:
     """The profile from which ratios were borrowed, where a device has few figures."""
 
 
+CPU = "CPUExecutionProvider"
+"""The execution provider that is always there."""
+
 SETTABLE = ("governor", "screen", "radios", "charging")
 """Conditions that are set on a board, and put back."""
 
@@ -172,6 +175,9 @@ class DeviceProfile:
     battery_j: float | None = None
     refresh_hz: float | None = None
     scheme: Scheme = Scheme.S8S8
+    provider: str = CPU
+    """Execution provider that models are given to first."""
+    provider_options: tuple[tuple[str, str], ...] = ()
     conditions: Conditions = field(default_factory=Conditions)
     emulation: EmulationModel | None = None
 

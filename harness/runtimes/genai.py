@@ -126,7 +126,10 @@ class GenaiRuntime:
             config = self._library.Config(str(model.folder))
             config.clear_providers()
             if settings.provider != _CPU:
-                config.append_provider(_PROVIDERS[settings.provider])
+                name = _PROVIDERS[settings.provider]
+                config.append_provider(name)
+                for key, value in settings.provider_options:
+                    config.set_provider_option(name, key, value)
             threads = {"intra_op_num_threads": settings.intra_op_threads}
             overlay = {"model": {"decoder": {"session_options": threads}}}
             config.overlay(json.dumps(overlay))

@@ -212,7 +212,7 @@ class OnnxRuntime:
             session = self._ort.InferenceSession(
                 model.data,
                 options,
-                providers=[settings.provider],
+                providers=[(settings.provider, dict(settings.provider_options))],
                 enable_fallback=0,
             )
         except self._errors as error:

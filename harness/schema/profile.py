@@ -67,6 +67,18 @@ class WrittenDevice(Written):
     scheme: Scheme = Scheme.S8S8
 
 
+class WrittenRuntime(Written):
+    """How the runtime is set up on the device."""
+
+    provider: str = Field(
+        default="CPUExecutionProvider",
+        description="Execution provider that models are given to first.",
+    )
+    options: dict[str, str] = Field(
+        default_factory=dict, description="The provider's own, such as backend_path."
+    )
+
+
 class WrittenConditions(Written):
     """What is asked of the device and its surroundings while it is measured."""
 
@@ -94,6 +106,7 @@ class WrittenProfile(Written):
     tier_set: str
     subtypes: tuple[str, ...] = ()
     device: WrittenDevice = WrittenDevice()
+    runtime: WrittenRuntime = WrittenRuntime()
     conditions: WrittenConditions = WrittenConditions()
     emulation: WrittenEmulation | None = None
 
@@ -193,6 +206,8 @@ def _profile(written: WrittenProfile, where: str) -> DeviceProfile:
         battery_j=_optional(device.battery, "J", f"{at}/battery"),
         refresh_hz=_optional(device.refresh_rate, "Hz", f"{at}/refresh_rate"),
         scheme=device.scheme,
+        provider=written.runtime.provider,
+        provider_options=tuple(sorted(written.runtime.options.items())),
         conditions=_conditions(written.conditions, f"{where}: /conditions"),
         emulation=emulation_model(written.emulation, f"{where}: /emulation"),
     )

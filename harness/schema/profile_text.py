@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from math import exp, log10
 
 from harness.domain.profile import (
+    CPU,
     SETTABLE,
     Covered,
     DeviceProfile,
@@ -80,6 +81,14 @@ def _device(profile: DeviceProfile) -> Iterator[str]:
     if profile.refresh_hz is not None:
         yield f'refresh_rate = "{_number(profile.refresh_hz)} Hz"'
     yield f"scheme = {_text(str(profile.scheme))}"
+    if profile.provider != CPU or profile.provider_options:
+        yield ""
+        yield "[runtime]"
+        yield f"provider = {_text(profile.provider)}"
+    if profile.provider_options:
+        yield "[runtime.options]"
+        for key, value in profile.provider_options:
+            yield f"{_text(key)} = {_text(value)}"
 
 
 def _conditions(profile: DeviceProfile) -> Iterator[str]:

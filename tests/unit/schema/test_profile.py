@@ -270,3 +270,23 @@ def test_the_exported_schema_is_up_to_date() -> None:
     exported = Path(profile_module.__file__).with_name("profile.v1.schema.json")
 
     assert exported.read_bytes() == json_schema(WrittenProfile)
+
+
+def test_a_profile_says_which_provider_models_are_given_to(tmp_path: Path) -> None:
+    text = profile_path("wearable").read_text(encoding="utf-8")
+    runtime = (
+        '[runtime]\nprovider = "QNNExecutionProvider"\n'
+        '[runtime.options]\nbackend_path = "libQnnHtp.so"\n\n[device]'
+    )
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("[device]", runtime, 1), encoding="utf-8")
+
+    profile = load_profile(path)
+
+    assert profile.provider == "QNNExecutionProvider"
+    assert profile.provider_options == (("backend_path", "libQnnHtp.so"),)
+    again = tmp_path / "again.toml"
+    again.write_text(profile_text(profile), encoding="utf-8")
+    written = load_profile(again)
+    assert written.provider == profile.provider
+    assert written.provider_options == profile.provider_options
