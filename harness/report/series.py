@@ -159,7 +159,7 @@ def _phases(
     trial: TrialRecord, origin_ns: int, end_s: float
 ) -> tuple[tuple[str, float, float], ...]:
     starts = [(at - origin_ns) / NS_PER_S for _, at in trial.phases]
-    ends = [*starts[1:], end_s]
+    ends = [*starts[1:], end_s][: len(starts)]  # a trial may end before any phase
     spans = (
         (phase.value, max(start, 0.0), min(end, end_s))
         for (phase, _), start, end in zip(trial.phases, starts, ends, strict=True)

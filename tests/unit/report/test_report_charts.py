@@ -1,5 +1,6 @@
 import re
 from base64 import b64decode
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -149,6 +150,15 @@ def test_a_power_trace_is_shaded_by_the_phases_of_the_same_clock() -> None:
         Phase.BASELINE_AFTER.value,
     ]
     assert reading_panel(trial, "rss", bins=100) is None
+
+
+def test_readings_of_a_trial_that_ended_before_any_phase_are_drawn_unshaded() -> None:
+    trial = replace(a_trial_record(), phases=())
+
+    panel = reading_panel(trial, "power", bins=100)
+
+    assert panel is not None
+    assert panel.shaded == ()
 
 
 def test_a_trial_without_a_search_has_no_probes() -> None:
