@@ -7,7 +7,6 @@ all with the one package `onnxruntime`; the last one installed overwrites the ot
 from importlib.metadata import Distribution, distributions
 
 RUNTIME = "onnxruntime"
-NOT_INSTALLED = ""
 
 
 def version_of(package: str) -> str:

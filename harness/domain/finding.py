@@ -56,7 +56,6 @@ CODES: frozenset[str] = frozenset(
         "below-threshold",
         "range-changes",
         "meter-clock-off",
-        "clock-pairs-inconsistent",
         "condition-not-reached",
         "condition-not-put-back",
         "run-aborted",

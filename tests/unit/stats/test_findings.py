@@ -558,7 +558,7 @@ def test_what_was_found_while_running_is_kept_and_not_said_twice() -> None:
         subject=DEVICE,
         values={"by": "bench"},
     )
-    other = Finding(code="clock-pairs-inconsistent", severity=Severity.CONDITIONAL)
+    other = Finding(code="meter-failed", severity=Severity.CONDITIONAL)
     record = changed(
         replace(a_record(["kws"]), findings=(said, other)),
         DEVICE,
